@@ -1,0 +1,5 @@
+//! What a call costs.
+
+mod rate;
+
+pub use rate::{Cost, Meter, Rate};

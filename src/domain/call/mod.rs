@@ -1,0 +1,162 @@
+//! A phone call: the record as the rest of the program sees it, and the one function by which it
+//! changes.
+
+mod decide;
+mod end_reason;
+mod fact;
+mod progress;
+mod status;
+mod view;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::Duration;
+
+pub use decide::{Change, Decision, Input, Unchanged, decide, start};
+pub use end_reason::{EndReason, EndSide, EndState};
+pub use fact::{Fact, FactType};
+pub use progress::{EndProgress, end_progress};
+pub use status::{CallStatus, DialState, Direction};
+pub use view::{CallEndView, CallView, CostView, EndView};
+
+use super::{
+    AgentId, CallId, OrganizationId, ProviderAccountId, Timestamp,
+    billing::{Cost, Rate},
+    phone::Phone,
+    provider::{ProviderKind, Source},
+};
+
+/// The most that a call's metadata may take as JSON.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
+/// A phone call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub organization_id: OrganizationId,
+    pub id: CallId,
+    pub agent_id: AgentId,
+    pub provider: ProviderKind,
+    pub provider_account_id: ProviderAccountId,
+    /// The provider's name for the call, once it is known.
+    pub provider_call_id: Option<String>,
+    /// Counts every change; a change is applied only to the version it was decided on.
+    pub version: i64,
+    /// The newest fact's number.
+    pub last_sequence: i64,
+    pub status: CallStatus,
+    pub direction: Direction,
+    pub from: Phone,
+    pub to: Phone,
+    pub client_reference: Option<String>,
+    pub metadata: Value,
+    /// A test call is never billed.
+    pub test: bool,
+    pub limits: Limits,
+    pub dial: DialState,
+    /// When the provider was (last) asked to dial.
+    pub dial_started_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub ringing_at: Option<Timestamp>,
+    pub answered_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub ended_reason: Option<EndReason>,
+    pub ended_side: Option<EndSide>,
+    /// Why the provider says that the call ended, verbatim.
+    pub provider_cause: Option<Value>,
+    pub wish: Option<Wish>,
+    /// The rate card as it was when the call was created; `None`: the organisation had none.
+    pub rate: Option<Rate>,
+    pub cost: Option<Cost>,
+    /// When we last had evidence of the call's state.
+    pub heard_at: Timestamp,
+}
+
+/// How long a call may ring and last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
+pub struct Limits {
+    /// Seconds of connected time, 1 to 86,400.
+    #[schema(minimum = 1, maximum = 86_400, example = 3600)]
+    pub max_duration_seconds: i32,
+    /// Seconds of ringing, 5 to 600.
+    #[schema(minimum = 5, maximum = 600, example = 60)]
+    pub ring_timeout_seconds: i32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_duration_seconds: 3600,
+            ring_timeout_seconds: 60,
+        }
+    }
+}
+
+/// A wish to end a call. The first one fixes moment, reason and initiator for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    pub state: EndState,
+    pub requested_at: Timestamp,
+    pub reason: EndReason,
+    /// Who: `token:<id>`, `system:<what>`.
+    pub initiator: String,
+    pub note: Option<String>,
+    /// Requests to hang up whose outcome was recorded.
+    pub attempts: i32,
+    /// When the hang-up is asked again; `None`: it is under way, or there is nothing to ask.
+    pub retry_at: Option<Timestamp>,
+    pub confirmed_by: Option<Source>,
+    pub confirmed_at: Option<Timestamp>,
+}
+
+impl Call {
+    pub fn is_live(&self) -> bool {
+        !self.status.is_terminal()
+    }
+
+    /// What a client may call it: the provider's id, or ours while there is none.
+    pub fn call_sid(&self) -> String {
+        self.provider_call_id
+            .clone()
+            .unwrap_or_else(|| self.id.to_string())
+    }
+
+    /// Connected time; `None` while the call is live.
+    pub fn duration(&self) -> Option<Duration> {
+        let ended_at = self.ended_at?;
+        Some(
+            self.answered_at
+                .map_or(Duration::ZERO, |answered_at| ended_at.since(answered_at)),
+        )
+    }
+
+    pub fn duration_seconds(&self) -> Option<i64> {
+        self.duration().map(Duration::whole_seconds)
+    }
+
+    /// The other party's number.
+    pub fn other_party(&self) -> &Phone {
+        match self.direction {
+            Direction::Outbound => &self.to,
+            Direction::Inbound => &self.from,
+        }
+    }
+
+    /// The moment at which a limit of the call runs out, and the reason it is then ended for.
+    pub fn limit_reached_at(&self) -> Option<(Timestamp, EndReason)> {
+        let limits = self.limits;
+        match (self.answered_at, self.dial_started_at) {
+            _ if !self.is_live() => None,
+            (Some(answered_at), _) => {
+                let most = Duration::seconds(limits.max_duration_seconds.into());
+                Some((answered_at.plus(most), EndReason::MaxDuration))
+            }
+            // The provider ends a ringing call by itself; ours is the second wall, a minute later.
+            (None, Some(dialed_at)) => {
+                let most = Duration::seconds(i64::from(limits.ring_timeout_seconds) + 60);
+                Some((dialed_at.plus(most), EndReason::RingTimeout))
+            }
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Paging: limits and opaque cursors.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{CallId, Error, ErrorCode, Timestamp};
+
+pub const DEFAULT_LIMIT: i64 = 100;
+pub const MAX_LIMIT: i64 = 1000;
+
+/// The place after which a page begins: the last call of the page before it, bound to the filter
+/// that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub created_at: Timestamp,
+    pub id: CallId,
+    /// A checksum of the filter; a cursor of another filter is refused.
+    pub filter: u32,
+}
+
+impl Cursor {
+    pub fn encode(self) -> String {
+        let mut bytes = [0; 28];
+        let fields = self
+            .filter
+            .to_be_bytes()
+            .into_iter()
+            .chain(self.created_at.unix_millis().to_be_bytes())
+            .chain(*self.id.0.as_bytes());
+        bytes
+            .iter_mut()
+            .zip(fields)
+            .for_each(|(slot, byte)| *slot = byte);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// # Errors
+    /// `CURSOR_INVALID` when the text is not one of our cursors or belongs to another filter.
+    pub fn decode(text: &str, filter: u32) -> Result<Self, Error> {
+        let invalid = || {
+            Error::new(
+                ErrorCode::CursorInvalid,
+                "The cursor does not belong to this list and filter; start again without it",
+            )
+        };
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+        let bytes: [u8; 28] = bytes.try_into().map_err(|_| invalid())?;
+        let [a, b, c, d, rest @ ..] = bytes;
+        let (millis, id) = rest.split_at(8);
+        let millis = i64::from_be_bytes(millis.try_into().map_err(|_| invalid())?);
+        let id = uuid::Uuid::from_slice(id).map_err(|_| invalid())?;
+        if u32::from_be_bytes([a, b, c, d]) != filter {
+            return Err(invalid());
+        }
+        Ok(Self {
+            created_at: Timestamp::from_unix_millis(millis),
+            id: CallId(id),
+            filter,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_itself_back_and_refuses_another_filter() {
+        let cursor = Cursor {
+            created_at: Timestamp::from_unix_millis(1_763_700_000_123),
+            id: CallId(uuid::Uuid::from_u128(7)),
+            filter: 42,
+        };
+        assert_eq!(Cursor::decode(&cursor.encode(), 42).unwrap(), cursor);
+        for (text, filter) in [
+            (cursor.encode().as_str(), 43),
+            ("", 42),
+            ("AAAA", 42),
+            ("ä", 42),
+        ] {
+            assert_eq!(
+                Cursor::decode(text, filter).unwrap_err().code,
+                ErrorCode::CursorInvalid
+            );
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Providers in our words: which there are, what they tell us, how they answer.
+
+mod observation;
+mod outcome;
+
+use serde::{Deserialize, Serialize};
+
+pub use observation::{Observation, Progress, Source};
+pub use outcome::{
+    Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderAnswer,
+};
+
+/// Who carries a call.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+    sqlx::Type,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ProviderKind {
+    Twilio,
+}
+
+impl ProviderKind {
+    /// The name in answers, paths, metrics and the database.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}

@@ -1,0 +1,88 @@
+//! How a request to a provider came out. Never a bare success or failure: a request whose answer
+//! was lost may have been carried out.
+
+use time::Duration;
+
+use super::Observation;
+use crate::domain::call::EndReason;
+
+/// An outcome together with what the provider literally said, for the receipt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered<T> {
+    pub outcome: T,
+    pub answer: ProviderAnswer,
+}
+
+/// What the provider literally said, shortened and free of secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderAnswer {
+    /// HTTP status; `None`: no answer arrived.
+    pub status: Option<u16>,
+    /// The provider's own error code.
+    pub code: Option<String>,
+    /// The provider's own text, or why there was no answer.
+    pub message: Option<String>,
+}
+
+/// The outcome of a request to end a call. Every such request is safe to repeat.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HangUpOutcome {
+    /// The answer itself shows a terminal call: evidence.
+    Ended(Observation),
+    /// Accepted; evidence is to follow by callback or read.
+    Accepted,
+    /// A documented "already over" about a call that is this account's: evidence, without times.
+    AlreadyOver,
+    /// The provider does not know the call. Evidence of nothing: a wrong region, account or proxy
+    /// looks the same.
+    NotFound,
+    /// Refused or lost for now; ask again.
+    Retry {
+        /// The provider's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// Refused for good: credentials or request are wrong.
+    Refused,
+}
+
+/// The outcome of a request to place a call, which must never be repeated blindly.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DialOutcome {
+    Placed(Observation),
+    /// Certainly not carried out: ask again.
+    NotSent {
+        after: Option<Duration>,
+    },
+    /// Perhaps carried out: look the call up before anything else.
+    Unknown,
+    /// Certainly not carried out, and asking again would not help.
+    Refused {
+        reason: EndReason,
+    },
+}
+
+/// The outcome of reading a call at its provider.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchOutcome {
+    Found(Observation),
+    NotFound,
+    /// No answer, or none that tells anything.
+    Unavailable {
+        after: Option<Duration>,
+    },
+    /// Credentials refused.
+    Refused,
+}
+
+/// The outcome of looking for a call whose dial we lost sight of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookupOutcome {
+    Found(Observation),
+    /// The provider was reached and has no such call (yet).
+    Nothing,
+    /// Several calls fit; taking one would be a guess.
+    Ambiguous(usize),
+    Unavailable {
+        after: Option<Duration>,
+    },
+}

@@ -1,0 +1,104 @@
+//! An instant in UTC with the precision that the API shows: milliseconds.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// An instant in UTC, whole milliseconds. Printed as RFC 3339 with three decimals and `Z`.
+///
+/// Truncated when made, so that what is answered, stored and signed is the same instant.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, utoipa::ToSchema,
+)]
+#[sqlx(transparent)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-21T09:30:00.000Z")]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    pub fn from_unix_millis(millis: i64) -> Self {
+        let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+        Self(instant.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    pub fn unix_millis(self) -> i64 {
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    pub fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    pub fn inner(self) -> OffsetDateTime {
+        self.0
+    }
+
+    /// Later by `duration`; saturates at the ends of the calendar.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+
+    /// How long after `earlier` this is; negative when it is before.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0 - earlier.0
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(instant: OffsetDateTime) -> Self {
+        let utc = instant.to_offset(UtcOffset::UTC);
+        Self(utc.truncate_to_millisecond())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.0.date(), self.0.time());
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.millisecond()
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = time::error::Parse;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        OffsetDateTime::parse(text, &Rfc3339).map(Self::from)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_milliseconds_in_utc_and_reads_itself_back() {
+        let instant: Timestamp = "2026-11-21T10:30:00.123987+01:00".parse().unwrap();
+        assert_eq!(instant.to_string(), "2026-11-21T09:30:00.123Z");
+        assert_eq!(instant.to_string().parse::<Timestamp>().unwrap(), instant);
+        assert_eq!(Timestamp::from_unix_millis(instant.unix_millis()), instant);
+    }
+}

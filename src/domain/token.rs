@@ -1,0 +1,202 @@
+//! API tokens: their text form, what they may do, and who is calling.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgentId, OrganizationId, TokenId};
+
+/// Which world a token acts in. Test calls reach simulated accounts only and are never billed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    sqlx::Type,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Environment {
+    Live,
+    Test,
+}
+
+/// What a token may do.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+pub enum Scope {
+    #[strum(serialize = "calls:read")]
+    CallsRead,
+    #[strum(serialize = "calls:create")]
+    CallsCreate,
+    #[strum(serialize = "calls:end")]
+    CallsEnd,
+    #[strum(serialize = "webhooks:write")]
+    WebhooksWrite,
+}
+
+impl Scope {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The text of a token: `ohk_live_` or `ohk_test_`, 43 characters that carry 256 random bits, and
+/// 6 characters of checksum (CRC-32 of all that precedes it), so that a scanner can tell a token
+/// from noise and a mistyped one costs no database read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenText(String);
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const SECRET_CHARS: usize = 43;
+const CHECKSUM_CHARS: usize = 6;
+
+impl TokenText {
+    /// A token of 256 random bits.
+    pub fn new(environment: Environment, random: [u8; 32]) -> Self {
+        let mut secret = base62(&random, SECRET_CHARS);
+        let name: &str = environment.into();
+        secret.insert_str(0, &format!("ohk_{name}_"));
+        let checksum = checksum(&secret);
+        Self(secret + &checksum)
+    }
+
+    /// The token in clear: to hash it, and to show it once to its maker.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What lists and logs may show of it.
+    pub fn prefix(&self) -> String {
+        self.0.chars().take(13).collect()
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.prefix())
+    }
+}
+
+/// A text that cannot be one of our tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an Onhook token: it must start with ohk_live_ or ohk_test_ and carry its checksum")]
+pub struct NotAToken;
+
+impl FromStr for TokenText {
+    type Err = NotAToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = ["ohk_live_", "ohk_test_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix));
+        if !known || text.len() != 9 + SECRET_CHARS + CHECKSUM_CHARS || !text.is_ascii() {
+            return Err(NotAToken);
+        }
+        let (head, tail) = text.split_at(text.len() - CHECKSUM_CHARS);
+        if checksum(head) == tail {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAToken)
+        }
+    }
+}
+
+fn checksum(text: &str) -> String {
+    base62(
+        &crc32fast::hash(text.as_bytes()).to_be_bytes(),
+        CHECKSUM_CHARS,
+    )
+}
+
+/// The number that `bytes` spell (big endian), in base 62 with leading zeros up to `width`.
+fn base62(bytes: &[u8], width: usize) -> String {
+    let mut digits = vec![0_u32; width];
+    for byte in bytes {
+        let mut carry = u32::from(*byte);
+        for digit in digits.iter_mut().rev() {
+            let value = *digit * 256 + carry;
+            *digit = value % 62;
+            carry = value / 62;
+        }
+    }
+    digits
+        .into_iter()
+        .filter_map(|digit| ALPHABET.get(usize::try_from(digit).ok()?))
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+/// Who is calling, as a checked token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub organization_id: OrganizationId,
+    pub token_id: TokenId,
+    pub environment: Environment,
+    pub scopes: Vec<Scope>,
+    /// The only agents the token may act for; `None`: all of the organisation's.
+    pub agent_ids: Option<Vec<AgentId>>,
+    /// Whether the organisation is verified, which ending by `terminate` asks for.
+    pub verified: bool,
+}
+
+impl Caller {
+    pub fn may_act_for(&self, agent_id: AgentId) -> bool {
+        self.agent_ids
+            .as_ref()
+            .is_none_or(|ids| ids.contains(&agent_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_itself_back_and_a_changed_character_breaks_the_checksum() {
+        let token = TokenText::new(Environment::Live, [0xA5; 32]);
+        assert_eq!(token.reveal().len(), 58);
+        assert_eq!(token.reveal().parse::<TokenText>().unwrap(), token);
+        for at in 9..58 {
+            let mut text = token.reveal().to_owned().into_bytes();
+            text[at] = if text[at] == b'x' { b'y' } else { b'x' };
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(text.parse::<TokenText>(), Err(NotAToken), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "ohk_live_",
+            "sk_live_abc",
+            "ohk_live_ä",
+            &"x".repeat(58),
+        ] {
+            assert_eq!(text.parse::<TokenText>(), Err(NotAToken));
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_prefix_only() {
+        let token = TokenText::new(Environment::Test, [1; 32]);
+        assert_eq!(format!("{token:?}").chars().count(), 14);
+    }
+}

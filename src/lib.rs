@@ -1,0 +1,5 @@
+//! Onhook: the call-control plane for AI phone agents.
+
+pub mod ambient;
+pub mod domain;
+pub mod outbound;
