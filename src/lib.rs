@@ -1,5 +1,8 @@
 //! Onhook: the call-control plane for AI phone agents.
 
 pub mod ambient;
+pub mod app;
+pub mod crypto;
+pub mod db;
 pub mod domain;
 pub mod outbound;

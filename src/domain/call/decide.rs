@@ -189,6 +189,10 @@ impl Draft {
     }
 
     fn observe(&mut self, observation: &Observation, now: Timestamp) -> Verdict {
+        let known = self.change.call.provider_call_id.as_ref();
+        if known.is_some_and(|known| *known != observation.provider_call_id) {
+            return Err(Unchanged::Stale);
+        }
         let before = self.change.call.status;
         let learnt_id = self.learn_id(observation);
         let target = match &observation.progress {

@@ -1,0 +1,110 @@
+//! Applies the outcome of a request to hang up, and ends or reschedules its job.
+
+use time::Duration;
+
+use super::{Applied, change};
+use crate::{
+    app::App,
+    db::{self, calls::AttemptRow},
+    domain::{
+        OrgScope, Result, Timestamp, backoff,
+        call::{Call, EndState, Input},
+        job::LeasedJob,
+        provider::{Answered, HangUpOutcome},
+    },
+};
+
+/// When evidence is asked for after the provider accepted.
+const ASK_AGAIN_AFTER: Duration = Duration::seconds(30);
+
+/// When a hang-up that stays unconfirmed is asked again.
+const UNCONFIRMED_AGAIN_AFTER: Duration = Duration::seconds(60);
+
+/// Records what the provider answered between `started_at` and now. The job is finished or
+/// rescheduled by the same statement.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`: the job runs again when its lease runs out.
+pub async fn record_hang_up(
+    app: &App,
+    scope: OrgScope,
+    job: &LeasedJob,
+    call: Call,
+    answered: &Answered<HangUpOutcome>,
+    started_at: Timestamp,
+) -> Result<Call> {
+    let now = app.ambient.now();
+    let attempt = attempt_row(app, answered, started_at, now);
+    let retry_at = now.plus(next_wait(app, job, &call, &answered.outcome));
+    let input = Input::HungUp {
+        outcome: &answered.outcome,
+        retry_at,
+    };
+    let applied = change(app, scope, call, &input, |change, effects| {
+        effects.attempt = Some(attempt.clone());
+        let wish = change.call.wish.as_ref();
+        match wish.map(|wish| wish.state) {
+            // The change drops the call's jobs by itself.
+            _ if change.drop_jobs => {}
+            Some(EndState::Requested | EndState::Accepted | EndState::Unconfirmed) => {
+                effects.run_job_again = Some((job.id, job.lease, retry_at));
+            }
+            Some(EndState::Confirmed | EndState::Failed) | None => {
+                effects.finish_job = Some((job.id, job.lease));
+            }
+        }
+    })
+    .await?;
+    if let Applied::Unchanged(call, _) = &applied {
+        db::hangup_attempts::insert(&app.db, scope, call.id, &attempt).await?;
+        db::jobs::finish(&app.db, scope, job.id, job.lease).await?;
+    }
+    Ok(applied.call())
+}
+
+fn next_wait(app: &App, job: &LeasedJob, call: &Call, outcome: &HangUpOutcome) -> Duration {
+    let unconfirmed = call
+        .wish
+        .as_ref()
+        .is_some_and(|wish| wish.state == EndState::Unconfirmed);
+    match outcome {
+        _ if unconfirmed => UNCONFIRMED_AGAIN_AFTER,
+        HangUpOutcome::Accepted => ASK_AGAIN_AFTER,
+        HangUpOutcome::Retry { after } => {
+            backoff::after(job.attempt, *after, app.ambient.entropy.unit())
+        }
+        HangUpOutcome::Ended(_)
+        | HangUpOutcome::AlreadyOver
+        | HangUpOutcome::NotFound
+        | HangUpOutcome::Refused => Duration::ZERO,
+    }
+}
+
+fn attempt_row(
+    app: &App,
+    answered: &Answered<HangUpOutcome>,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+) -> AttemptRow {
+    AttemptRow {
+        id: app.ambient.entropy.uuid(),
+        started_at,
+        finished_at,
+        outcome: outcome_name(&answered.outcome),
+        provider_status: answered.answer.status.map(i32::from),
+        provider_code: answered.answer.code.clone(),
+        provider_message: answered.answer.message.clone(),
+    }
+}
+
+/// The outcome's name in receipts and metrics.
+pub fn outcome_name(outcome: &HangUpOutcome) -> &'static str {
+    match outcome {
+        HangUpOutcome::Ended(_) => "ended",
+        HangUpOutcome::Accepted => "accepted",
+        HangUpOutcome::AlreadyOver => "already_over",
+        HangUpOutcome::NotFound => "not_found",
+        HangUpOutcome::Retry { .. } => "retry",
+        HangUpOutcome::Refused => "refused",
+    }
+}

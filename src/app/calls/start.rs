@@ -1,0 +1,185 @@
+//! Records a call and the intention to dial. The row is committed before any provider hears of it.
+
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::{
+    app::{
+        App,
+        actor::By,
+        idempotency::{Key, StoredAnswer},
+    },
+    db::{
+        self,
+        agents::DialPlan,
+        calls::{Effects, JobRow},
+    },
+    domain::{
+        AgentId, AuditEntryId, CallId, Error, ErrorCode, JobId, LeaseToken, LedgerEntryId,
+        ProviderAccountId, Result, Timestamp,
+        call::{self, Call, CallStatus, DialState, Direction, Limits},
+        job::{JobKind, LeasedJob},
+        phone::Phone,
+    },
+};
+
+/// A call to place.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub agent_id: AgentId,
+    pub to: Phone,
+    pub from: Option<Phone>,
+    pub provider_account_id: Option<ProviderAccountId>,
+    pub metadata: Value,
+    /// `None`: the agent's.
+    pub limits: Option<Limits>,
+    /// Dial this much later; zero: at once.
+    pub delay: Duration,
+    pub client_reference: Option<String>,
+    /// The caller's token is for tests: simulated accounts only, never billed.
+    pub test: bool,
+}
+
+/// How an idempotency key and the answer to keep with it come to the operation.
+pub struct KeepAnswer<'a> {
+    pub key: &'a Key,
+    /// The answer, which must not depend on what the provider will say.
+    pub answer: &'a (dyn Fn(&Call) -> StoredAnswer + Sync),
+}
+
+/// Records the call; the dial follows at once, or when its delay has passed. `None`: the caller
+/// sees no such agent.
+///
+/// # Errors
+/// `VALIDATION_FAILED` (no number to call from), `AGENT_NOT_PUBLISHED`, `DRAINING`,
+/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `DATABASE_UNAVAILABLE`.
+pub async fn start(
+    app: &App,
+    by: By<'_>,
+    new: &NewCall,
+    keep: Option<KeepAnswer<'_>>,
+) -> Result<Option<Call>> {
+    if app.is_draining() {
+        return Err(Error::new(
+            ErrorCode::Draining,
+            "This node is shutting down and takes no new calls; try again",
+        )
+        .retry_after(Duration::seconds(1)));
+    }
+    if !by.actor.may_act_for(new.agent_id) {
+        return Ok(None);
+    }
+    let now = app.ambient.now();
+    let plan = db::agents::find_dial_plan(
+        &app.db,
+        by.scope,
+        new.agent_id,
+        new.provider_account_id,
+        new.from.as_ref(),
+        now,
+    )
+    .await?;
+    let Some(plan) = plan else { return Ok(None) };
+    let call = draft(app, by, new, plan, now)?;
+    let change = call::start(call);
+    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
+    let job = dial_job(app, &change.call, new.delay, now, &mut effects);
+    let detail = json!({"agent_id": new.agent_id, "client_reference": new.client_reference});
+    let audit_id = AuditEntryId(app.ambient.entropy.uuid());
+    effects.audit = Some(by.actor.audit(audit_id, "call.create", detail));
+    if let Some(keep) = keep {
+        let answer = (keep.answer)(&change.call);
+        effects.idempotency = Some(keep.key.with_answer(app, by.scope, &answer)?);
+    }
+    db::calls::create(&app.db, by.scope, &change, &effects).await?;
+    app.fast_lane.send(job.into_iter().collect(), &change.call);
+    Ok(Some(change.call))
+}
+
+/// The dial's job: this node's at once, or anybody's when the delay has passed.
+fn dial_job(
+    app: &App,
+    call: &Call,
+    delay: Duration,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Option<LeasedJob> {
+    let kind = JobKind::DialCall;
+    let job = LeasedJob {
+        organization_id: call.organization_id,
+        id: JobId(app.ambient.entropy.uuid()),
+        kind,
+        call_id: call.id,
+        attempt: 1,
+        lease: LeaseToken(app.ambient.entropy.uuid()),
+    };
+    let at_once = delay <= Duration::ZERO;
+    effects.jobs = vec![JobRow {
+        id: job.id,
+        kind,
+        due_at: now.plus(if at_once { kind.lease() } else { delay }),
+        attempt: i32::from(at_once),
+        lease: at_once.then_some(job.lease),
+    }];
+    at_once.then_some(job)
+}
+
+fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -> Result<Call> {
+    if !plan.published {
+        return Err(Error::new(
+            ErrorCode::AgentNotPublished,
+            "The agent is not published and takes no new calls; publish it first",
+        ));
+    }
+    let (Some(account), Some(from)) = (plan.account, plan.from) else {
+        return Err(Error::field(
+            "/from",
+            "no_number",
+            "must be a number of your organisation on the account to dial through; or assign a number to the agent",
+        ));
+    };
+    if new.test && !account.simulated {
+        return Err(Error::field(
+            "/provider_account_id",
+            "not_simulated",
+            "must be a simulated account: a test token reaches no real one",
+        ));
+    }
+    let at_once = new.delay <= Duration::ZERO;
+    Ok(Call {
+        organization_id: by.scope.id(),
+        id: CallId(app.ambient.entropy.uuid()),
+        agent_id: new.agent_id,
+        provider: account.provider,
+        provider_account_id: account.id,
+        provider_call_id: None,
+        version: 1,
+        last_sequence: 0,
+        status: CallStatus::Initiating,
+        direction: Direction::Outbound,
+        from,
+        to: new.to.clone(),
+        client_reference: new.client_reference.clone(),
+        metadata: new.metadata.clone(),
+        test: new.test,
+        limits: new.limits.unwrap_or(plan.settings.limits),
+        // The accepting node dials at once; whoever else finds the job looks before it dials.
+        dial: if at_once {
+            DialState::InFlight
+        } else {
+            DialState::Queued
+        },
+        dial_started_at: at_once.then_some(now),
+        created_at: now,
+        ringing_at: None,
+        answered_at: None,
+        ended_at: None,
+        ended_reason: None,
+        ended_side: None,
+        provider_cause: None,
+        wish: None,
+        rate: plan.rate,
+        cost: None,
+        heard_at: now,
+    })
+}

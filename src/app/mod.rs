@@ -1,0 +1,89 @@
+//! What can be done: one file per operation.
+//!
+//! An operation reads, lets the pure function decide, and applies the whole change in one
+//! statement; when somebody was faster it reads and decides again. It never talks to a provider or
+//! to a customer's server (`tests/it/architecture.rs` holds that): it writes the intention, and the
+//! jobs carry it out. So no handler waits for a carrier with anything open, and a crash anywhere
+//! leaves either nothing or a durable intention.
+
+pub mod actor;
+pub mod callers;
+pub mod calls;
+pub mod fast_lane;
+pub mod idempotency;
+pub mod organizations;
+pub mod provider_accounts;
+pub mod webhook_endpoints;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+pub use actor::Actor;
+pub use fast_lane::{FastLane, FastLaneJob};
+
+use crate::{
+    ambient::Ambient,
+    crypto::{sealed::KeyRing, token_digest::Pepper},
+    db::Db,
+};
+
+/// What every operation works with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub db: Db,
+    pub ambient: Ambient,
+    pub keys: KeyRing,
+    pub pepper: Pepper,
+    pub fast_lane: FastLane,
+    pub callers: callers::Callers,
+    pub accounts: provider_accounts::Accounts,
+    /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
+    pub allow_loopback: bool,
+    draining: Arc<AtomicBool>,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    pub db: Db,
+    pub ambient: Ambient,
+    pub keys: KeyRing,
+    pub pepper: Pepper,
+    pub fast_lane: FastLane,
+    pub allow_loopback: bool,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            db: parts.db,
+            ambient: parts.ambient,
+            keys: parts.keys,
+            pepper: parts.pepper,
+            fast_lane: parts.fast_lane,
+            callers: callers::Callers::default(),
+            accounts: provider_accounts::Accounts::default(),
+            allow_loopback: parts.allow_loopback,
+            draining: Arc::default(),
+        }
+    }
+
+    /// The same operations through the workers' database connections.
+    #[must_use]
+    pub fn for_workers(&self) -> Self {
+        Self {
+            db: self.db.for_workers(),
+            ..self.clone()
+        }
+    }
+
+    /// From now on new dials are refused; ending and reading go on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,158 @@
+//! What an operator does to organisations: found one, give it tokens and accounts.
+
+use serde_json::Value;
+
+use super::App;
+use crate::{
+    db::{self, provider_accounts::AccountRow, tokens::NewToken},
+    domain::{
+        AgentId, Error, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId, RateCardId,
+        Result, TokenId,
+        agent::AgentSettings,
+        billing::Rate,
+        phone::Phone,
+        provider::ProviderKind,
+        token::{Environment, Scope, TokenText},
+    },
+};
+
+use super::provider_accounts::seal_context;
+
+/// A new organisation.
+#[derive(Clone, Copy, Debug)]
+pub struct Founded {
+    pub organization_id: OrganizationId,
+    pub agent_id: AgentId,
+}
+
+/// Founds a verified organisation with one published agent.
+///
+/// # Errors
+/// `VALIDATION_FAILED` (name), `DATABASE_UNAVAILABLE`.
+pub async fn found(app: &App, name: &str, settings: &AgentSettings) -> Result<Founded> {
+    if !(1..=200).contains(&name.chars().count()) {
+        return Err(Error::field(
+            "/name",
+            "length",
+            "must be 1 to 200 characters long",
+        ));
+    }
+    let organization_id = OrganizationId(app.ambient.entropy.uuid());
+    let agent_id = AgentId(app.ambient.entropy.uuid());
+    let settings = serde_json::to_value(settings)
+        .map_err(|error| Error::internal("write an agent's settings", error))?;
+    let now = app.ambient.now();
+    db::organizations::create(&app.db, organization_id, name, agent_id, &settings, now).await?;
+    Ok(Founded {
+        organization_id,
+        agent_id,
+    })
+}
+
+/// What a new token may do.
+#[derive(Clone, Debug)]
+pub struct TokenGrant {
+    pub name: String,
+    pub environment: Environment,
+    pub scopes: Vec<Scope>,
+    pub agent_ids: Option<Vec<AgentId>>,
+}
+
+/// Makes a token; its text is returned here and never again.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn make_token(
+    app: &App,
+    scope: OrgScope,
+    grant: TokenGrant,
+) -> Result<(TokenId, TokenText)> {
+    let text = TokenText::new(grant.environment, app.ambient.entropy.bytes());
+    let id = TokenId(app.ambient.entropy.uuid());
+    let token = NewToken {
+        id,
+        name: grant.name,
+        digest: app.pepper.digest(&text),
+        prefix: text.prefix(),
+        environment: grant.environment,
+        scopes: grant.scopes,
+        agent_ids: grant.agent_ids,
+        created_at: app.ambient.now(),
+        expires_at: None,
+    };
+    db::tokens::insert(&app.db, scope, &token).await?;
+    Ok((id, text))
+}
+
+/// An account at a provider, to connect.
+#[derive(Clone)]
+pub struct NewAccount {
+    pub provider: ProviderKind,
+    pub name: String,
+    pub external_id: String,
+    pub api_base_url: Option<String>,
+    pub simulated: bool,
+    /// In the provider's own form; sealed before it is stored.
+    pub credentials: Value,
+    /// The agent's number on the account.
+    pub number: Phone,
+    pub agent_id: AgentId,
+    pub rate: Option<Rate>,
+}
+
+/// Connects an account and gives the agent a number on it.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn connect_account(
+    app: &App,
+    scope: OrgScope,
+    new: NewAccount,
+) -> Result<ProviderAccountId> {
+    let id = ProviderAccountId(app.ambient.entropy.uuid());
+    let now = app.ambient.now();
+    let credentials = new.credentials.to_string();
+    let context = seal_context(scope.id(), id);
+    let sealed = app.keys.seal(
+        credentials.as_bytes(),
+        &context,
+        app.ambient.entropy.as_ref(),
+    )?;
+    let row = AccountRow {
+        organization_id: scope.id(),
+        id,
+        provider: new.provider,
+        external_id: new.external_id,
+        api_base_url: new.api_base_url,
+        simulated: new.simulated,
+        credentials: sealed,
+    };
+    db::provider_accounts::insert(&app.db, scope, &row, &new.name, now).await?;
+    let number_id = PhoneNumberId(app.ambient.entropy.uuid());
+    db::organizations::add_phone_number(
+        &app.db,
+        scope,
+        number_id,
+        &new.number,
+        id,
+        new.agent_id,
+        now,
+    )
+    .await?;
+    if let Some(rate) = &new.rate {
+        db::organizations::add_rate_card(&app.db, scope, new.provider, rate, now).await?;
+    }
+    Ok(id)
+}
+
+/// The rate card of a demonstration: 0.014 USD a minute in whole minutes.
+pub fn demo_rate(app: &App) -> Rate {
+    Rate {
+        rate_card_id: RateCardId(app.ambient.entropy.uuid()),
+        currency: "USD".to_owned(),
+        price_micros: 14_000,
+        price_seconds: 60,
+        increment_seconds: 60,
+        minimum_seconds: 0,
+    }
+}

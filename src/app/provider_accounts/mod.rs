@@ -1,0 +1,75 @@
+//! Accounts at providers, opened.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use moka::future::Cache;
+
+use super::App;
+use crate::{
+    db,
+    domain::{OrganizationId, ProviderAccountId, Result, provider::ProviderKind},
+};
+
+const REMEMBERED: Duration = Duration::from_secs(5);
+const MOST_REMEMBERED: u64 = 10_000;
+
+/// An account with its credentials in clear: for the adapter that talks to the provider.
+pub struct OpenAccount {
+    pub organization_id: OrganizationId,
+    pub id: ProviderAccountId,
+    pub provider: ProviderKind,
+    pub external_id: String,
+    pub api_base_url: Option<String>,
+    /// JSON in the provider's own form.
+    pub credentials: Vec<u8>,
+}
+
+impl fmt::Debug for OpenAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenAccount({} {})", self.provider.as_str(), self.id)
+    }
+}
+
+/// Accounts used lately.
+#[derive(Clone)]
+pub struct Accounts(Cache<ProviderAccountId, Arc<OpenAccount>>);
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .time_to_live(REMEMBERED)
+                .max_capacity(MOST_REMEMBERED)
+                .build(),
+        )
+    }
+}
+
+/// What credentials are bound to when they are sealed.
+pub fn seal_context(organization_id: OrganizationId, id: ProviderAccountId) -> String {
+    format!("provider_accounts/{organization_id}/{id}")
+}
+
+/// Opens an account; `None`: there is none, or it is disconnected.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`; `INTERNAL` when its key is missing.
+pub async fn open(app: &App, id: ProviderAccountId) -> Result<Option<Arc<OpenAccount>>> {
+    if let Some(account) = app.accounts.0.get(&id).await {
+        return Ok(Some(account));
+    }
+    let Some(row) = db::provider_accounts::find(&app.db, id).await? else {
+        return Ok(None);
+    };
+    let context = seal_context(row.organization_id, row.id);
+    let account = Arc::new(OpenAccount {
+        organization_id: row.organization_id,
+        id: row.id,
+        provider: row.provider,
+        external_id: row.external_id,
+        api_base_url: row.api_base_url,
+        credentials: app.keys.open(&row.credentials, &context)?,
+    });
+    app.accounts.0.insert(id, Arc::clone(&account)).await;
+    Ok(Some(account))
+}

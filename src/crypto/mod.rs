@@ -1,0 +1,4 @@
+//! Keys and hashes: what is sealed, hashed and compared, and never the policy about it.
+
+pub mod sealed;
+pub mod token_digest;

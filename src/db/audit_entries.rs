@@ -1,0 +1,37 @@
+//! Who did what. What is done to a call is recorded with the change (`db::calls`); the rest here.
+
+use super::{Db, calls::AuditRow};
+use crate::domain::{AuditEntryId, OrgScope, OrganizationId, Result, Timestamp};
+
+/// Records an act.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn insert(
+    db: &Db,
+    scope: OrgScope,
+    entry: &AuditRow,
+    subject: &str,
+    at: Timestamp,
+) -> Result<()> {
+    db.run(
+        "record an act",
+        sqlx::query!(
+            "/* db::audit_entries::insert */ INSERT INTO audit_entries (organization_id, id, at,
+                actor, action, subject, address, request_id, detail)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            scope.id() as OrganizationId,
+            entry.id as AuditEntryId,
+            at as Timestamp,
+            entry.actor,
+            entry.action,
+            subject,
+            entry.address,
+            entry.request_id,
+            entry.detail
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
+
+mod effects;
+mod row;
+
+use serde_json::Value;
+use sqlx::types::Json;
+
+pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
+pub(super) use row::{COLUMNS, CallRow};
+
+use super::Db;
+use crate::domain::{
+    CallId, OrgScope, OrganizationId, Result, Timestamp,
+    call::{Call, Change},
+};
+use effects::EffectsJson;
+use row::{ChangedRow, NewCallRow};
+
+/// How a client names a call: by our id or by the provider's. Vonage's ids are UUIDs too, so a UUID
+/// may be either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRef(String);
+
+impl CallRef {
+    /// `None` when the text cannot be the name of any call.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plausible =
+            (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        plausible.then(|| Self(text.to_owned()))
+    }
+}
+
+impl From<CallId> for CallRef {
+    fn from(id: CallId) -> Self {
+        Self(id.to_string())
+    }
+}
+
+/// Finds one call of the organisation. One statement.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find(db: &Db, scope: OrgScope, reference: &CallRef) -> Result<Option<Call>> {
+    let id = reference.0.parse::<CallId>().ok();
+    let row = db
+        .run(
+            "find a call",
+            sqlx::query_as!(
+                CallRow,
+                "/* db::calls::find */ SELECT organization_id, id, agent_id, provider,
+                    provider_account_id, provider_call_id, version, last_sequence, status,
+                    direction, from_number, to_number, client_reference, metadata, test,
+                    max_duration_seconds, ring_timeout_seconds, dial_state, dial_started_at,
+                    created_at, ringing_at, answered_at, ended_at, ended_reason, ended_side,
+                    provider_cause, heard_at, wish_state, wish_requested_at, wish_reason,
+                    wish_initiator, wish_note, wish_attempts, wish_retry_at, wish_confirmed_by,
+                    wish_confirmed_at, rate_card_id, rate_currency, rate_price_micros,
+                    rate_price_seconds, rate_increment_seconds, rate_minimum_seconds,
+                    billable_millis, billed_seconds, amount_micros
+                FROM calls
+                WHERE organization_id = $1 AND (id = $2 OR provider_call_id = $3)
+                LIMIT 1",
+                scope.id() as OrganizationId,
+                id as Option<CallId>,
+                reference.0
+            )
+            .fetch_optional(&db.pool),
+        )
+        .await?;
+    Ok(row.map(Call::from))
+}
+
+/// Records a new call with its first fact and what accompanies it. One statement.
+///
+/// # Errors
+/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists), `DATABASE_UNAVAILABLE`.
+pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<()> {
+    let call = NewCallRow::from(&change.call);
+    db.run(
+        "record a call",
+        sqlx::query!(
+            "/* db::calls::create */ SELECT create_call($1, $2, $3)",
+            scope.id() as OrganizationId,
+            Json(&call) as _,
+            Json(&EffectsJson::of(change, effects)) as _
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    db.wake.changed(&change.call, true);
+    Ok(())
+}
+
+/// Writes a decided change if the call is still the one it was decided on. One statement, safe to
+/// drop at any moment. False: somebody was faster; read and decide again.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`: whether it was written is unknown.
+pub async fn apply(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<bool> {
+    let call = &change.call;
+    let applied = db
+        .run(
+            "apply a change of a call",
+            sqlx::query_scalar!(
+                r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
+                scope.id() as OrganizationId,
+                call.id as CallId,
+                call.version - 1,
+                Json(&ChangedRow::from(call)) as _,
+                Json(&EffectsJson::of(change, effects)) as _
+            )
+            .fetch_one(&db.pool),
+        )
+        .await?;
+    if applied {
+        db.wake.changed(call, !change.facts.is_empty());
+    }
+    Ok(applied)
+}
+
+/// Merges metadata (a null member removes its key) and changes the maximum duration of a live
+/// call. False: the metadata would become too large, or there is no such call.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn change_settings(
+    db: &Db,
+    scope: OrgScope,
+    call_id: CallId,
+    metadata: &Value,
+    max_duration_seconds: Option<i32>,
+) -> Result<bool> {
+    let most = i32::try_from(crate::domain::call::MAX_METADATA_BYTES).unwrap_or(i32::MAX);
+    db.run(
+        "change a call's settings",
+        sqlx::query_scalar!(
+            r#"/* db::calls::change_settings */
+            SELECT change_call_settings($1, $2, $3, $4, $5) AS "changed!""#,
+            scope.id() as OrganizationId,
+            call_id as CallId,
+            metadata,
+            max_duration_seconds,
+            most
+        )
+        .fetch_one(&db.pool),
+    )
+    .await
+}
+
+/// Live calls whose truth must be asked again: without evidence since `quiet_since`, or past a
+/// limit of theirs at `now`. Over all organisations, oldest evidence first, at most `limit`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn overdue(
+    db: &Db,
+    quiet_since: Timestamp,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(OrganizationId, CallId)>> {
+    let rows = db
+        .run(
+            "find overdue calls",
+            sqlx::query!(
+                "/* db::calls::overdue */ SELECT organization_id, id FROM calls
+                WHERE ended_at IS NULL AND dial_state <> 'queued' AND (
+                    heard_at < $1
+                    OR answered_at + max_duration_seconds * interval '1 second' <= $2
+                )
+                ORDER BY heard_at LIMIT $3",
+                quiet_since as Timestamp,
+                now as Timestamp,
+                limit
+            )
+            .fetch_all(&db.pool),
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.organization_id, row.id))
+        .collect())
+}

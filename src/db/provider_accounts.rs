@@ -1,0 +1,113 @@
+//! Accounts at providers, with their sealed credentials.
+
+use super::Db;
+use crate::{
+    crypto::sealed::Sealed,
+    domain::{
+        OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp, provider::ProviderKind,
+    },
+};
+
+/// An account as it is stored.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    pub organization_id: OrganizationId,
+    pub id: ProviderAccountId,
+    pub provider: ProviderKind,
+    pub external_id: String,
+    pub api_base_url: Option<String>,
+    pub simulated: bool,
+    pub credentials: Sealed,
+}
+
+/// Finds an account by id alone: for callbacks, which name nothing else and are then verified with
+/// the account's own secret, and for jobs, whose row names the organisation.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find(db: &Db, id: ProviderAccountId) -> Result<Option<AccountRow>> {
+    let row = db
+        .run(
+            "find a provider account",
+            sqlx::query!(
+                "/* db::provider_accounts::find */ SELECT organization_id, id, provider, external_id,
+                    api_base_url, simulated, credentials_sealed, credentials_key_id
+                FROM provider_accounts WHERE id = $1 AND disconnected_at IS NULL",
+                id as ProviderAccountId
+            )
+            .fetch_optional(&db.pool),
+        )
+        .await?;
+    Ok(row.map(|row| AccountRow {
+        organization_id: row.organization_id,
+        id: row.id,
+        provider: row.provider,
+        external_id: row.external_id,
+        api_base_url: row.api_base_url,
+        simulated: row.simulated,
+        credentials: Sealed {
+            bytes: row.credentials_sealed,
+            key_id: row.credentials_key_id,
+        },
+    }))
+}
+
+/// Points an account at another host: `onhook dev`, whose simulator has a new port at each start.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn set_api_base_url(
+    db: &Db,
+    scope: OrgScope,
+    id: ProviderAccountId,
+    api_base_url: &str,
+) -> Result<()> {
+    db.run(
+        "point a provider account at its host",
+        sqlx::query!(
+            "/* db::provider_accounts::set_api_base_url */ UPDATE provider_accounts
+            SET api_base_url = $3 WHERE organization_id = $1 AND id = $2",
+            scope.id() as OrganizationId,
+            id as ProviderAccountId,
+            api_base_url
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Stores an account.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn insert(
+    db: &Db,
+    scope: OrgScope,
+    account: &AccountRow,
+    name: &str,
+    created_at: Timestamp,
+) -> Result<()> {
+    db.run(
+        "store a provider account",
+        sqlx::query!(
+            "/* db::provider_accounts::insert */ INSERT INTO provider_accounts (organization_id, id,
+                provider, external_id, name, api_base_url, simulated, credentials_sealed,
+                credentials_key_id, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            scope.id() as OrganizationId,
+            account.id as ProviderAccountId,
+            account.provider as ProviderKind,
+            account.external_id,
+            name,
+            account.api_base_url,
+            account.simulated,
+            account.credentials.bytes,
+            account.credentials.key_id,
+            created_at as Timestamp
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}

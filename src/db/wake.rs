@@ -1,0 +1,87 @@
+//! Who waits for what on this node. Memory only: other nodes, and this one after a crash, find
+//! everything by reading.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Notify, watch};
+
+use crate::domain::{CallId, call::Call};
+
+/// Announces changes that this node has committed.
+#[derive(Clone, Default)]
+pub struct Wake {
+    calls: Arc<Mutex<HashMap<CallId, watch::Sender<Option<Arc<Call>>>>>>,
+    deliveries: Arc<Notify>,
+}
+
+/// A subscription to one call's changes; ends when dropped.
+pub struct CallWatch {
+    receiver: watch::Receiver<Option<Arc<Call>>>,
+    call_id: CallId,
+    wake: Wake,
+}
+
+impl Wake {
+    /// Subscribes to the changes of a call. Subscribe first, then change or read.
+    pub fn watch(&self, call_id: CallId) -> CallWatch {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = calls
+            .entry(call_id)
+            .or_insert_with(|| watch::Sender::new(None));
+        CallWatch {
+            receiver: sender.subscribe(),
+            call_id,
+            wake: self.clone(),
+        }
+    }
+
+    /// Completes when deliveries may have become due on this node.
+    pub async fn deliveries(&self) {
+        self.deliveries.notified().await;
+    }
+
+    pub(super) fn changed(&self, call: &Call, facts: bool) {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = calls.get(&call.id) {
+            sender.send_replace(Some(Arc::new(call.clone())));
+        }
+        drop(calls);
+        if facts {
+            self.deliveries.notify_one();
+        }
+    }
+}
+
+impl CallWatch {
+    /// The call as the next change on this node left it.
+    pub async fn changed(&mut self) -> Arc<Call> {
+        loop {
+            if self.receiver.changed().await.is_err() {
+                // The sender lives in the map as long as a watch does.
+                std::future::pending::<()>().await;
+            }
+            if let Some(call) = self.receiver.borrow_and_update().clone() {
+                return call;
+            }
+        }
+    }
+}
+
+impl Drop for CallWatch {
+    fn drop(&mut self) {
+        let mut calls = self
+            .wake
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last = calls
+            .get(&self.call_id)
+            .is_some_and(|sender| sender.receiver_count() <= 1);
+        if last {
+            calls.remove(&self.call_id);
+        }
+    }
+}
