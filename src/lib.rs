@@ -6,3 +6,4 @@ pub mod crypto;
 pub mod db;
 pub mod domain;
 pub mod outbound;
+pub mod providers;

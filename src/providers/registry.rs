@@ -1,0 +1,33 @@
+//! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
+
+use super::{CallControl, Callbacks, Deadlines, twilio::Twilio};
+use crate::{domain::provider::ProviderKind, outbound::Reach};
+
+/// Every provider's adapter.
+pub struct Registry {
+    twilio: Twilio,
+}
+
+impl Registry {
+    /// `reach` decides whether an account's API may be on loopback, as a simulator's is.
+    ///
+    /// # Errors
+    /// When the system's trust anchors cannot be read.
+    pub fn new(reach: Reach, deadlines: Deadlines) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            twilio: Twilio::new(reach, deadlines)?,
+        })
+    }
+
+    pub fn calls(&self, kind: ProviderKind) -> &dyn CallControl {
+        match kind {
+            ProviderKind::Twilio => &self.twilio,
+        }
+    }
+
+    pub fn callbacks(&self, kind: ProviderKind) -> &dyn Callbacks {
+        match kind {
+            ProviderKind::Twilio => &self.twilio,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Pure: our questions as HTTP requests. Forms, never JSON, which their API does not take.
+//!
+//! A request that could go to another resource than the one meant, or carry credentials in clear
+//! over a network, is not built.
+
+use axum::body::Bytes;
+use reqwest::{
+    Method, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use time::Duration;
+use url::form_urlencoded;
+
+use super::twiml;
+use crate::{
+    outbound,
+    providers::{Account, Credentials, DialLookup, DialRequest},
+};
+
+const API: &str = "https://api.twilio.com";
+
+/// How far their clock and ours may be apart when a lost dial is looked for. Theirs shows whole
+/// seconds.
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::seconds(2);
+
+/// The reports that a call is to send. The parameter is repeated: one value with spaces between
+/// is accepted, and then no report ever comes (their error 21626).
+const EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
+
+/// `POST …/Calls.json`.
+///
+/// # Errors
+/// What is wrong with the account's settings or the call's, for its owner.
+pub(super) fn dial(
+    account: &Account,
+    request: &DialRequest<'_>,
+) -> Result<outbound::Request, String> {
+    let twiml = twiml::render(request.answer, request.call_id)?;
+    let (ring, most) = (
+        request.limits.ring_timeout_seconds.to_string(),
+        request.limits.max_duration_seconds.to_string(),
+    );
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("To", request.to.reveal())
+        .append_pair("From", request.from.reveal())
+        .append_pair("Twiml", &twiml)
+        .append_pair("StatusCallback", &request.callback_url)
+        .append_pair("StatusCallbackMethod", "POST")
+        .extend_pairs(EVENTS.map(|event| ("StatusCallbackEvent", event)))
+        .append_pair("Timeout", &ring)
+        .append_pair("TimeLimit", &most);
+    let url = url(account, &["Calls.json"])?;
+    post(account, url, form.finish())
+}
+
+/// `POST …/Calls/{sid}.json`. `completed` ends queued, ringing and answered calls alike
+/// (`canceled` leaves answered ones alone), and nothing else is sent with it: an update with
+/// `StatusCallbackMethod` was seen to reset the call's callback URL.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn hang_up(account: &Account, sid: &str) -> Result<outbound::Request, String> {
+    post(
+        account,
+        call_url(account, sid)?,
+        "Status=completed".to_owned(),
+    )
+}
+
+/// `GET …/Calls/{sid}.json`.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn fetch(account: &Account, sid: &str) -> Result<outbound::Request, String> {
+    get(account, call_url(account, sid)?)
+}
+
+/// `GET …/Calls.json?To=&From=&StartTime>=`. Their filter is by whole UTC days; `map::lookup`
+/// narrows what comes.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn find_dial(
+    account: &Account,
+    lookup: &DialLookup<'_>,
+) -> Result<outbound::Request, String> {
+    let earliest = lookup.since.plus(-CLOCK_TOLERANCE).inner().date();
+    let mut url = url(account, &["Calls.json"])?;
+    url.query_pairs_mut()
+        .append_pair("To", lookup.to.reveal())
+        .append_pair("From", lookup.from.reveal())
+        .append_pair("StartTime>", &earliest.to_string())
+        .append_pair("PageSize", "50");
+    get(account, url)
+}
+
+/// Whether `text` can be one of their ids: letters and digits only, so that it is one path
+/// segment and no more. Theirs are two letters and 32 hexadecimal digits.
+pub(super) fn is_sid(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn call_url(account: &Account, sid: &str) -> Result<Url, String> {
+    if !is_sid(sid) {
+        return Err("the call's provider id is not one of Twilio's".to_owned());
+    }
+    url(account, &["Calls", &format!("{sid}.json")])
+}
+
+fn url(account: &Account, path: &[&str]) -> Result<Url, String> {
+    if !is_sid(&account.external_id) {
+        return Err("the account's external id is not one of Twilio's (AC…)".to_owned());
+    }
+    let base = account.api_base_url.as_deref().unwrap_or(API);
+    let mut url =
+        Url::parse(base).map_err(|_| "the account's API base URL is not a URL".to_owned())?;
+    if url.scheme() != "https" && !is_loopback(&url) {
+        return Err("the account's API base URL must be https".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the account's API base URL must hold no credentials".to_owned());
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.path_segments_mut()
+        .map_err(|()| "the account's API base URL has no path".to_owned())?
+        .pop_if_empty()
+        .extend(["2010-04-01", "Accounts", &account.external_id])
+        .extend(path);
+    Ok(url)
+}
+
+/// Whether `url` leads to this machine, where clear text crosses no network.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn get(account: &Account, url: Url) -> Result<outbound::Request, String> {
+    Ok(outbound::Request {
+        method: Method::GET,
+        url,
+        headers: headers(account)?,
+        body: Bytes::new(),
+    })
+}
+
+fn post(account: &Account, url: Url, form: String) -> Result<outbound::Request, String> {
+    let mut headers = headers(account)?;
+    let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(CONTENT_TYPE, form_type);
+    Ok(outbound::Request {
+        method: Method::POST,
+        url,
+        headers,
+        body: form.into(),
+    })
+}
+
+fn headers(account: &Account) -> Result<HeaderMap, String> {
+    let Credentials::Twilio(keys) = &account.credentials;
+    let mut basic = outbound::header_value(&keys.basic(&account.external_id))
+        .ok_or_else(|| "the account's credentials cannot be sent".to_owned())?;
+    basic.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, basic)]))
+}
