@@ -5,5 +5,7 @@ pub mod app;
 pub mod crypto;
 pub mod db;
 pub mod domain;
+pub mod http;
 pub mod outbound;
 pub mod providers;
+pub mod telemetry;

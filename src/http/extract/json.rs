@@ -1,0 +1,200 @@
+//! JSON bodies: what is wrong is named by its place.
+
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::{Error, ErrorCode, Result, error::FieldProblem};
+
+/// The members that a request may have, to name the nearest one when another is sent.
+pub(in crate::http) trait Members: DeserializeOwned {
+    const MEMBERS: &'static [&'static str];
+}
+
+/// Reads a canonical request; an empty body is an empty object.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE`, `INVALID_REQUEST` (not JSON), `VALIDATION_FAILED` (wrong or unknown
+/// members).
+pub(in crate::http) fn parse<T: Members>(headers: &HeaderMap, body: &[u8]) -> Result<T> {
+    let value = value(headers, body)?;
+    if let Value::Object(members) = &value {
+        let unknown: Vec<FieldProblem> = members
+            .keys()
+            .filter(|name| !T::MEMBERS.contains(&name.as_str()))
+            .map(|name| FieldProblem {
+                pointer: format!("/{name}"),
+                code: "unknown",
+                message: unknown_message(name, T::MEMBERS),
+            })
+            .collect();
+        if !unknown.is_empty() {
+            return Err(Error::validation(unknown));
+        }
+    }
+    typed(value)
+}
+
+/// Reads a drop-in request, which may have members that we do not know.
+///
+/// # Errors
+/// As [`parse`], but never for an unknown member.
+pub(in crate::http) fn parse_lenient<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T> {
+    typed(value(headers, body)?)
+}
+
+fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    if !body.is_empty() && content_type.is_some_and(|value| !is_json(value)) {
+        return Err(Error::new(
+            ErrorCode::UnsupportedMediaType,
+            "Send the body as JSON, with Content-Type: application/json",
+        ));
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        Error::new(
+            ErrorCode::InvalidRequest,
+            format!("The body is not valid JSON: {error}"),
+        )
+    })?;
+    if let Some(pointer) = find_nul(&value, String::new()) {
+        return Err(Error::field(
+            pointer,
+            "nul",
+            "must not contain a NUL character",
+        ));
+    }
+    Ok(value)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json"
+        || essence.starts_with("application/") && essence.ends_with("+json")
+        // What curl sends with -d when no type is given, and some clients with an empty body.
+        || essence == "application/x-www-form-urlencoded"
+        || essence == "text/plain"
+}
+
+/// PostgreSQL's text cannot hold a NUL.
+fn find_nul(value: &Value, pointer: String) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then_some(pointer),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| find_nul(item, format!("{pointer}/{index}"))),
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            let here = format!("{pointer}/{}", name.replace('\0', "\u{fffd}"));
+            if name.contains('\0') {
+                Some(here)
+            } else {
+                find_nul(member, here)
+            }
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(&error.path().to_string());
+        let message = error.into_inner().to_string();
+        Error::field(pointer, "invalid", message)
+    })
+}
+
+/// `a.b[0]` as `/a/b/0`.
+fn pointer(path: &str) -> String {
+    if path == "." {
+        return String::new();
+    }
+    format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
+}
+
+fn unknown_message(name: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((distance, candidate)) if distance <= 3 => {
+            format!("is not a member of this request; did you mean {candidate}?")
+        }
+        _ if known.is_empty() => "is not a member of this request, which has none".to_owned(),
+        _ => format!(
+            "is not a member of this request, which has: {}",
+            known.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Example {
+        #[serde(default)]
+        name: Option<String>,
+        #[serde(default)]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[serde(rename = "count")]
+        _count: i32,
+    }
+
+    impl Members for Example {
+        const MEMBERS: &'static [&'static str] = &["name", "inner"];
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_place() {
+        let parse = |body: &str| parse::<Example>(&HeaderMap::new(), body.as_bytes());
+        assert_eq!(parse(r#"{"name":"x"}"#).unwrap().name.as_deref(), Some("x"));
+        assert!(parse("").unwrap().inner.is_none());
+        let table = [
+            (
+                "{",
+                "INVALID_REQUEST: The body is not valid JSON: EOF while parsing an object at line 1 column 1",
+            ),
+            (
+                r#"{"nmae":"x"}"#,
+                "VALIDATION_FAILED: /nmae is not a member of this request; did you mean name?",
+            ),
+            (
+                r#"{"name":7}"#,
+                "VALIDATION_FAILED: /name invalid type: integer `7`, expected a string",
+            ),
+            (
+                r#"{"inner":{"count":"x"}}"#,
+                "VALIDATION_FAILED: /inner/count invalid type: string \"x\", expected i32",
+            ),
+            (
+                r#"{"name":"a\u0000b"}"#,
+                "VALIDATION_FAILED: /name must not contain a NUL character",
+            ),
+        ];
+        for (body, expected) in table {
+            assert_eq!(parse(body).unwrap_err().to_string(), expected);
+        }
+    }
+}

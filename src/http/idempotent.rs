@@ -1,0 +1,59 @@
+//! `Idempotency-Key` on routes whose operation is safe to repeat by itself; the dialling routes
+//! write the key with the call instead (`app::calls::start`).
+
+use std::future::Future;
+
+use super::{
+    HttpState,
+    answer::Answer,
+    extract::{Identity, Incoming},
+};
+use crate::{
+    app::idempotency::{self, Key},
+    domain::Result,
+};
+
+/// The request's key, if it has one.
+///
+/// # Errors
+/// `INVALID_REQUEST` when the header is malformed.
+pub(super) fn key(
+    incoming: &Incoming,
+    identity: &Identity,
+    route: &'static str,
+    body: &[u8],
+) -> Result<Option<Key>> {
+    let Some(header) = incoming.headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = header.to_str().unwrap_or("\0");
+    let request = [incoming.uri.path().as_bytes(), body];
+    Key::new(route, text, identity.caller.token_id, &request).map(Some)
+}
+
+/// Answers from the key if it was used, else runs the operation and keeps its answer.
+///
+/// # Errors
+/// `IDEMPOTENCY_KEY_REUSED`, `IDEMPOTENCY_IN_PROGRESS`, and the operation's own.
+pub(super) async fn once(
+    state: &HttpState,
+    identity: &Identity,
+    key: Option<Key>,
+    operation: impl Future<Output = Result<Answer>>,
+) -> Result<Answer> {
+    let Some(key) = key else {
+        return operation.await;
+    };
+    if let Some(stored) = idempotency::replay(&state.app, identity.scope, &key).await? {
+        return Ok(Answer::replayed(stored));
+    }
+    idempotency::begin(&state.app, identity.scope, &key).await?;
+    let answer = operation.await;
+    let kept = match &answer {
+        Ok(answer) => answer.stored(),
+        // An error is not an answer to keep: the client may correct or repeat the request.
+        Err(_) => Answer::empty(axum::http::StatusCode::INTERNAL_SERVER_ERROR).stored(),
+    };
+    idempotency::finish(&state.app, identity.scope, &key, &kept).await?;
+    answer
+}

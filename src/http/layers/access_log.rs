@@ -1,0 +1,83 @@
+//! The request's id and its one line in the log: the route (never the path with its ids, never the
+//! query), who asked, how it came out, how long it took.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+
+use super::Arrival;
+use crate::{
+    domain::{Timestamp, token::Caller},
+    http::HttpState,
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known of a request beside its parts.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct RequestContext {
+    pub(in crate::http) request_id: Arc<str>,
+    pub(in crate::http) address: Option<SocketAddr>,
+    pub(in crate::http) received_at: Timestamp,
+    /// Set once the caller is identified.
+    pub(in crate::http) caller: Arc<OnceLock<Caller>>,
+}
+
+pub(in crate::http) async fn access_log(
+    State(state): State<HttpState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let context = context(&state, &request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or_else(
+        || "unmatched".to_owned(),
+        |matched| matched.as_str().to_owned(),
+    );
+    request.extensions_mut().insert(context.clone());
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let elapsed = started.elapsed();
+    let status = response.status().as_u16();
+    state
+        .metrics
+        .request(method.as_str(), &route, status, elapsed);
+    let caller = context.caller.get();
+    tracing::info!(
+        request.id = &*context.request_id,
+        http.method = method.as_str(),
+        http.route = route,
+        http.status = status,
+        org.id = caller.map(|caller| tracing::field::display(caller.organization_id)),
+        token.id = caller.map(|caller| tracing::field::display(caller.token_id)),
+        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
+    response
+}
+
+fn context(state: &HttpState, request: &Request) -> RequestContext {
+    let extensions = request.extensions();
+    RequestContext {
+        request_id: format!("req_{}", state.app.ambient.entropy.uuid().simple()).into(),
+        address: extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0),
+        received_at: extensions
+            .get::<Arrival>()
+            .map_or_else(|| state.app.ambient.now(), |arrival| arrival.0),
+        caller: Arc::default(),
+    }
+}

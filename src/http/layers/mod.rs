@@ -1,0 +1,14 @@
+//! What every request passes: its id, its one line in the log, the trailing slash.
+
+mod access_log;
+mod trailing_slash;
+
+pub(super) use access_log::{RequestContext, access_log};
+pub(super) use trailing_slash::without_trailing_slash;
+
+use crate::domain::Timestamp;
+
+/// When a request arrived: at the connection's acceptance for its first request, else when its head
+/// was read. Set by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival(pub Timestamp);

@@ -1,0 +1,20 @@
+//! The outside face: routes, reading requests, writing answers. Handlers decide nothing: they read
+//! the request, call one operation of [`crate::app`], and translate what it says.
+
+mod answer;
+mod callbacks;
+mod dropin;
+mod error;
+mod extract;
+mod health;
+mod idempotent;
+mod layers;
+pub mod openapi;
+mod router;
+mod state;
+mod v1;
+
+pub use health::operator_router;
+pub use layers::Arrival;
+pub use router::router;
+pub use state::{HttpState, Waits};

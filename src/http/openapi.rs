@@ -1,0 +1,58 @@
+//! The document's head, and the document itself.
+
+use axum::http::StatusCode;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+use super::{answer::Answer, router};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Onhook",
+        description = "Places, lists, watches and ends phone calls at whichever provider carries them, and proves that they ended.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    modifiers(&Bearer),
+    tags(
+        (name = "Calls", description = "Place, list, watch and end calls"),
+        (name = "Webhooks", description = "Receivers of events"),
+        (name = "Drop-in", description = "Routes that answer as other products' do"),
+        (name = "Callbacks", description = "For providers"),
+        (name = "Operations", description = "Health"),
+    )
+)]
+pub(super) struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("An API token: `ohk_live_…` or `ohk_test_…`".to_owned());
+        if let Some(components) = &mut document.components {
+            components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        }
+    }
+}
+
+/// The OpenAPI 3.1 document, as JSON with a newline at its end.
+///
+/// # Errors
+/// When it cannot be written, which a test would have seen.
+pub fn document() -> Result<String, serde_json::Error> {
+    let (_, document) = router::routes().split_for_parts();
+    document.to_pretty_json().map(|json| json + "\n")
+}
+
+/// The OpenAPI document
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "Operations", operation_id = "openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+pub(super) async fn serve() -> Answer {
+    let (_, document) = router::routes().split_for_parts();
+    Answer::json(StatusCode::OK, &document)
+}

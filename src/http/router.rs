@@ -1,0 +1,67 @@
+//! Every route on one screen, grouped by who may call it.
+
+use axum::{Router, extract::Request, middleware, response::Response};
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{
+    HttpState, callbacks, dropin, health, layers,
+    openapi::{self, Document},
+    v1::{calls, webhook_endpoints},
+};
+
+/// Everything that is documented.
+pub(super) fn routes() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        // Programs with a token: canonical
+        .routes(routes!(calls::list::list, calls::create::create))
+        .routes(routes!(calls::count::count))
+        .routes(routes!(
+            calls::get::get,
+            calls::update::update,
+            calls::delete::delete
+        ))
+        .routes(routes!(calls::end::end, calls::receipt::receipt))
+        .routes(routes!(calls::events::events))
+        .routes(routes!(
+            webhook_endpoints::list::list,
+            webhook_endpoints::create::create
+        ))
+        .routes(routes!(webhook_endpoints::delete::delete))
+        // Programs with a token: as other products answer
+        .routes(routes!(dropin::agent_end_call::end_call))
+        .routes(routes!(dropin::agent_call::call))
+        .routes(routes!(dropin::terminate::terminate))
+        // Providers, by signature
+        .routes(routes!(callbacks::callback))
+        // Anybody
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::serve))
+}
+
+/// The public listener's service.
+pub fn router(
+    state: HttpState,
+) -> BoxCloneSyncService<Request, Response, std::convert::Infallible> {
+    let (routes, document) = routes().split_for_parts();
+    let pages = SwaggerUi::new("/docs")
+        .url("/docs/openapi.json", document)
+        .config(
+            Config::default()
+                .try_it_out_enabled(true)
+                .persist_authorization(false),
+        );
+    let router: Router = routes
+        .merge(pages)
+        .fallback(callbacks::nowhere)
+        .method_not_allowed_fallback(callbacks::wrong_method)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            layers::access_log,
+        ))
+        .with_state(state);
+    BoxCloneSyncService::new(router.map_request(layers::without_trailing_slash))
+}

@@ -1,0 +1,106 @@
+//! `GET /api/v1/calls`: the calls of the organisation, newest first.
+
+use axum::{extract::State, http::StatusCode};
+use serde::Serialize;
+
+use super::filter;
+use crate::{
+    db::{self, call_list::Start},
+    domain::{Result, Timestamp, call::CallView, page::Cursor, token::Scope},
+    http::{
+        HttpState,
+        answer::Answer,
+        error::Problem,
+        extract::{Incoming, Query},
+        v1::finish,
+    },
+};
+
+/// A page of calls.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::http) struct CallList<'a> {
+    items: Vec<CallView<'a>>,
+    has_more: bool,
+    /// Send it as `cursor`, with the same filter, for the next page.
+    next_cursor: Option<String>,
+    /// When the list was read.
+    as_of: Timestamp,
+    /// Only with `include=total` or `skip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// List calls
+///
+/// Newest first. `status=ongoing` stands for every status that is not terminal.
+#[utoipa::path(
+    get, path = "/api/v1/calls", tag = "Calls", operation_id = "list_calls",
+    security(("bearer" = ["calls:read"])),
+    params(
+        ("status" = Option<Vec<String>>, Query, description = "A status, repeatable; or `ongoing`", example = json!(["ongoing"])),
+        ("agent_id" = Option<uuid::Uuid>, Query, description = "Calls of this agent"),
+        ("direction" = Option<crate::domain::call::Direction>, Query, description = "Who called whom"),
+        ("provider" = Option<crate::domain::provider::ProviderKind>, Query, description = "Who carries the call"),
+        ("to" = Option<String>, Query, description = "E.164, its `+` written `%2B`"),
+        ("from" = Option<String>, Query, description = "E.164, its `+` written `%2B`"),
+        ("created_after" = Option<String>, Query, description = "RFC 3339"),
+        ("created_before" = Option<String>, Query, description = "RFC 3339"),
+        ("ended_reason" = Option<crate::domain::call::EndReason>, Query, description = "Why the call ended"),
+        ("metadata[key]" = Option<String>, Query, description = "A top-level member of the metadata has this text"),
+        ("limit" = Option<i64>, Query, description = "1–1000, default 100", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, same filter"),
+        ("skip" = Option<i64>, Query, description = "Instead of a cursor: leave out so many", minimum = 0),
+        ("include" = Option<String>, Query, description = "`total`: count all that the filter lets through"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = CallList<'static>),
+        (status = 400, description = "`CURSOR_INVALID`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`VALIDATION_FAILED`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::http) async fn list(State(state): State<HttpState>, incoming: Incoming) -> Answer {
+    let result = run(&state, &incoming).await;
+    finish(&incoming, result)
+}
+
+async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
+    let identity = incoming.identify(state, Scope::CallsRead).await?;
+    let query = Query::of(&incoming.uri);
+    let filter = filter::filter(&query, &identity)?;
+    let page = filter::page(&query, &filter)?;
+    let as_of = state.app.ambient.now();
+    let (db, scope) = (&state.app.db, identity.scope);
+    let mut calls = db::call_list::list(db, scope, &filter, page.start, page.limit + 1).await?;
+    let total = if page.with_total {
+        Some(db::call_list::count(db, scope, &filter).await?)
+    } else {
+        None
+    };
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = calls.len() > limit;
+    calls.truncate(limit);
+    let last = calls
+        .last()
+        .filter(|_| has_more && !matches!(page.start, Start::Skip(_)));
+    let next_cursor = last.map(|call| {
+        let filter = filter::checksum(&filter);
+        Cursor {
+            created_at: call.created_at,
+            id: call.id,
+            filter,
+        }
+        .encode()
+    });
+    let items = calls.iter().map(|call| call.view()).collect();
+    let body = CallList {
+        items,
+        has_more,
+        next_cursor,
+        as_of,
+        total,
+    };
+    Ok(Answer::json(StatusCode::OK, &body))
+}

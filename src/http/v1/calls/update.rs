@@ -1,0 +1,97 @@
+//! `PATCH /api/v1/calls/{id}`: metadata, and the limits of a live call.
+
+use axum::{extract::State, http::StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{not_found, visible};
+use crate::{
+    db,
+    domain::{Error, Result, call::CallView, token::Scope},
+    http::{
+        HttpState,
+        answer::Answer,
+        error::Problem,
+        extract::{Incoming, MOST_BYTES, Members, parse_json},
+        v1::finish,
+    },
+};
+
+/// What to change.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub(in crate::http) struct UpdateCall {
+    /// Merged at the top level; a null member removes its key; 64 KiB at most afterwards.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    limits: Option<LimitsUpdate>,
+}
+
+/// The limits that can still be changed.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LimitsUpdate {
+    /// Seconds of connected time, 1 to 86,400.
+    max_duration_seconds: i32,
+}
+
+impl Members for UpdateCall {
+    const MEMBERS: &'static [&'static str] = &["metadata", "limits"];
+}
+
+/// Change a call's metadata or limits
+#[utoipa::path(
+    patch, path = "/api/v1/calls/{id}", tag = "Calls", operation_id = "update_call",
+    security(("bearer" = ["calls:create"])),
+    params(("id" = String, Path, description = "Our id or the provider's")),
+    request_body(content = UpdateCall, example = json!({"metadata": {"order": "1002", "note": null}})),
+    responses(
+        (status = 200, description = "The call afterwards", body = CallView<'static>),
+        (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`CALL_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`UNSUPPORTED_MEDIA_TYPE`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`VALIDATION_FAILED`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::http) async fn update(
+    State(state): State<HttpState>,
+    mut incoming: Incoming,
+) -> Answer {
+    let result = run(&state, &mut incoming).await;
+    finish(&incoming, result)
+}
+
+async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
+    let identity = incoming.identify(state, Scope::CallsCreate).await?;
+    let body = incoming.body(MOST_BYTES).await?;
+    let request: UpdateCall = parse_json(&incoming.headers, &body)?;
+    let most = request.limits.map(|limits| limits.max_duration_seconds);
+    if most.is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
+        let at = "/limits/max_duration_seconds";
+        return Err(Error::field(at, "range", "must be from 1 to 86400"));
+    }
+    let call = visible(state, &identity, incoming.param("id")).await?;
+    if most.is_some() && !call.is_live() {
+        return Err(Error::field(
+            "/limits",
+            "over",
+            "must be left out: the call is over",
+        ));
+    }
+    let metadata = Value::Object(request.metadata.unwrap_or_default());
+    let (db, scope) = (&state.app.db, identity.scope);
+    if !db::calls::change_settings(db, scope, call.id, &metadata, most).await? {
+        return Err(Error::field(
+            "/metadata",
+            "size",
+            "must be at most 64 KiB as JSON",
+        ));
+    }
+    let changed = db::calls::find(db, scope, &call.id.into())
+        .await?
+        .ok_or_else(not_found)?;
+    Ok(Answer::json(StatusCode::OK, &changed.view()))
+}

@@ -1,0 +1,7 @@
+//! The canonical routes under `/api/v1`: a folder for each noun, a file for each verb.
+
+pub(super) mod calls;
+mod style;
+pub(super) mod webhook_endpoints;
+
+pub(super) use style::finish;

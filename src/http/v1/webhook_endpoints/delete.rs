@@ -1,0 +1,48 @@
+//! `DELETE /api/v1/webhook-endpoints/{id}`.
+
+use axum::{extract::State, http::StatusCode};
+
+use crate::{
+    app::{actor::By, webhook_endpoints},
+    domain::{Error, ErrorCode, Result, WebhookEndpointId, token::Scope},
+    http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
+};
+
+/// Delete a webhook endpoint
+///
+/// What was still to be delivered to it is given up.
+#[utoipa::path(
+    delete, path = "/api/v1/webhook-endpoints/{id}", tag = "Webhooks", operation_id = "delete_webhook_endpoint",
+    security(("bearer" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The endpoint's id")),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`WEBHOOK_ENDPOINT_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::http) async fn delete(State(state): State<HttpState>, incoming: Incoming) -> Answer {
+    let result = run(&state, &incoming).await;
+    finish(&incoming, result)
+}
+
+async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
+    let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
+    let not_found = || {
+        Error::new(
+            ErrorCode::WebhookEndpointNotFound,
+            "There is no such webhook endpoint",
+        )
+    };
+    let id: WebhookEndpointId = incoming.param("id").parse().map_err(|_| not_found())?;
+    let by = By {
+        scope: identity.scope,
+        actor: &identity.actor,
+    };
+    let deleted = webhook_endpoints::delete(&state.app, by, id).await?;
+    deleted
+        .then(|| Answer::empty(StatusCode::NO_CONTENT))
+        .ok_or_else(not_found)
+}
