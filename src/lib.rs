@@ -3,3 +3,4 @@
 pub mod ambient;
 pub mod domain;
 pub mod outbound;
+pub mod simulator;
