@@ -4,7 +4,7 @@
 //! What is asked and answered is the caller's business. The invariant: no address but loopback is
 //! ever bound, for whoever reaches this port commands the simulation.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin};
+use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -18,10 +18,14 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::pace;
 use crate::ambient::{Ambient, Tasks};
 
 /// The longest request body that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
+
+/// The wait after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// A request, whole.
 pub(super) struct Asked {
@@ -136,7 +140,7 @@ where
                 // end of other connections heals.
                 Err(error) => {
                     tracing::warn!(%error, "simulation: a connection was not accepted");
-                    tokio::task::yield_now().await;
+                    pace::pause(&accepting, ACCEPT_AGAIN).await;
                 }
             }
         }

@@ -14,13 +14,14 @@
 //! listens on loopback only.
 //!
 //! The instants that a simulated call shows come from the ambient clock; the pace at which it
-//! moves comes from the runtime's timers, in one place (`switchboard`).
+//! moves comes from the runtime's timers, in one place (`pace`).
 
 mod call;
 mod callbacks;
 mod exchange;
 mod fault;
 mod listener;
+mod pace;
 mod receiver;
 mod script;
 mod server;

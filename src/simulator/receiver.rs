@@ -20,7 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::listener::{self, Asked, Handled, Reply};
+use super::{
+    listener::{self, Asked, Handled, Reply},
+    pace,
+};
 use crate::{
     ambient::Ambient,
     domain::{Timestamp, webhook::signature::SigningSecret},
@@ -190,10 +193,8 @@ impl Desk {
         let Some(behaviour) = behaviour else {
             return Reply::empty(204);
         };
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(behaviour.delay_ms)) => {}
-            () = self.ambient.tasks.stopping() => {}
-        }
+        let delay = Duration::from_millis(behaviour.delay_ms);
+        pace::pause(&self.ambient.tasks, delay).await;
         let reply = Reply::empty(behaviour.status);
         match behaviour.retry_after {
             Some(seconds) => reply.with_header(RETRY_AFTER, HeaderValue::from(seconds)),

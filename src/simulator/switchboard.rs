@@ -1,8 +1,7 @@
 //! The exchange at work: its lock, its clock, its timers and the requests under way.
 //!
-//! The only place in the simulator that waits, and it waits in real time: a simulated phone rings
-//! for as long as a phone rings. The lock is held for the exchange's own work only, never across a
-//! wait. Every wait ends early when the tasks stop.
+//! The lock is held for the exchange's own work only, never across a wait. Every wait ends early
+//! when the tasks stop.
 
 use std::{
     sync::{
@@ -20,6 +19,7 @@ use super::{
     exchange::Exchange,
     fault::{Act, Operation, When},
     listener::{Handled, Reply},
+    pace,
 };
 use crate::{
     ambient::Ambient,
@@ -85,10 +85,7 @@ impl Switchboard {
 
     /// Waits. `false` when the tasks were stopped meanwhile: give up.
     pub(super) async fn pause(&self, duration: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(duration) => true,
-            () = self.ambient.tasks.stopping() => false,
-        }
+        pace::pause(&self.ambient.tasks, duration).await
     }
 
     fn follow(self: &Arc<Self>, effect: Effect) {

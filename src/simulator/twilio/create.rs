@@ -148,7 +148,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(order.id, format!("CA{}", "ab".repeat(16)));
-        assert_eq!(order.ring_timeout, Duration::from_secs(600));
+        assert_eq!(order.ring_timeout, Duration::from_mins(10));
         assert_eq!(order.time_limit, Duration::from_secs(90));
         assert!(order.runnable);
         let target = order.callback.unwrap();

@@ -1,7 +1,7 @@
 //! The list of an account's calls: filters, order and paging.
 //!
 //! Newest first. A page token names the last call of the page before, so calls that arrive
-//! meanwhile shift nothing. A call that is still queued has no start time; here it is found by the
+//! meanwhile shift nothing; going back is offered from the second page only. A call that is still queued has no start time; here it is found by the
 //! time at which it was created, which Twilio's documentation leaves open.
 
 use serde_json::{Value, json};
