@@ -8,4 +8,5 @@ pub mod domain;
 pub mod http;
 pub mod outbound;
 pub mod providers;
+pub mod simulator;
 pub mod telemetry;

@@ -1,0 +1,102 @@
+//! Sends a call's reports to its customer: in order, one after the other, signed; or twice, late,
+//! overtaken, forged or never, when that was ordered.
+//!
+//! One task at a time sends for a call, so its reports keep their order even when the customer is
+//! slow. How a report is worded and signed is the provider's face's business. A customer that
+//! refuses a report with anything but a server error has had it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{domain::provider::ProviderKind, outbound};
+
+use super::{
+    call::{CopyKind, Delivered, LineNumber},
+    exchange::Dispatch,
+    fault::Act,
+    switchboard::Switchboard,
+    twilio,
+};
+
+/// How long a customer may take to answer.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// Waits before each attempt to send a report. Shorter than any provider's, to fit a test.
+const ATTEMPTS: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
+
+/// Sends what a call has to report until there is nothing more.
+pub(super) async fn deliver(board: Arc<Switchboard>, line: LineNumber) {
+    while let Some(dispatch) = board.with(|exchange| exchange.next_report(line)) {
+        let copies: &[CopyKind] = match dispatch.fault {
+            Some(Act::Drop) => &[CopyKind::Dropped],
+            Some(Act::Duplicate) => &[CopyKind::True, CopyKind::Duplicate],
+            Some(Act::Forge) => &[CopyKind::Forged, CopyKind::True],
+            Some(Act::Delay { by, .. }) => {
+                if !board.pause(by).await {
+                    return;
+                }
+                &[CopyKind::True]
+            }
+            _ => &[CopyKind::True],
+        };
+        let token = board.ambient.entropy.uuid().to_string();
+        for copy in copies {
+            let answers = send(&board, &dispatch, *copy, &token).await;
+            let delivered = Delivered {
+                event: dispatch.report.event,
+                sequence: dispatch.report.sequence,
+                copy: *copy,
+                answers,
+            };
+            board.with(|exchange| exchange.record_delivered(line, delivered));
+        }
+    }
+}
+
+/// Sends one copy, again while it does not arrive. The answer of each attempt.
+async fn send(
+    board: &Switchboard,
+    dispatch: &Dispatch,
+    copy: CopyKind,
+    token: &str,
+) -> Vec<Option<u16>> {
+    let secret = match copy {
+        CopyKind::True | CopyKind::Duplicate => dispatch.secret.clone(),
+        CopyKind::Forged => format!("not {}", dispatch.secret),
+        CopyKind::Dropped => return Vec::new(),
+    };
+    let request = match dispatch.report.call.provider {
+        ProviderKind::Twilio => {
+            twilio::callback(&dispatch.report, &dispatch.target, &secret, token)
+        }
+    };
+    let Some(request) = request else {
+        return Vec::new();
+    };
+    let mut answers = Vec::new();
+    for wait in ATTEMPTS {
+        if !board.pause(wait).await {
+            break;
+        }
+        let sent = send_once(board, request.clone()).await;
+        answers.push(sent);
+        if sent.is_some_and(|status| status < 500) {
+            break;
+        }
+    }
+    answers
+}
+
+async fn send_once(board: &Switchboard, request: outbound::Request) -> Option<u16> {
+    match board.client.send(request, DEADLINE, 4096).await {
+        Ok(answer) => Some(answer.status),
+        Err(error) => {
+            tracing::debug!(%error, "simulation: a callback did not arrive");
+            None
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A provider to talk to when there is none: for development, tests and test-mode tokens.
+//!
+//! Imitated: each provider's requests, answers, error bodies and signed callbacks on the wire, the
+//! life of a call (placed, ringing, answered, over), and every way in which a provider fails its
+//! customer: refusals, slow answers, answers that never come although the provider acted, callbacks
+//! that come twice, late, in the wrong order, forged or never. Failures happen when told to, through
+//! the control API under `/_sim` (`server`).
+//!
+//! Not imitated: media, the carrying out of call scripts (they are checked for form only), prices,
+//! rate limits and concurrency limits of their own accord, incoming calls, other regions.
+//!
+//! The invariant: nothing here is shared with the adapters in `providers`, signatures included. An
+//! imitation that shared their code would agree with their mistakes. It speaks plain HTTP and
+//! listens on loopback only.
+//!
+//! The instants that a simulated call shows come from the ambient clock; the pace at which it
+//! moves comes from the runtime's timers, in one place (`pace`).
+
+mod call;
+mod callbacks;
+mod exchange;
+mod fault;
+mod listener;
+mod pace;
+mod receiver;
+mod script;
+mod server;
+mod switchboard;
+#[cfg(test)]
+mod tests;
+mod twilio;
+
+use std::{io, net::SocketAddr};
+
+pub use receiver::{Delivery, Receiver};
+
+use crate::{ambient::Ambient, domain::provider::ProviderKind};
+
+/// An account that the simulator lets in.
+#[derive(Clone)]
+pub struct SimulatedAccount {
+    pub provider: ProviderKind,
+    /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio.
+    pub external_id: String,
+    /// What requests authenticate with and callbacks are signed with: the auth token at Twilio.
+    pub secret: String,
+}
+
+/// A running simulator. It serves until the ambient tasks are told to stop, not until dropped.
+pub struct Simulator {
+    address: SocketAddr,
+}
+
+impl Simulator {
+    /// Listens on `listen` (port 0: any free port) and serves in the background.
+    ///
+    /// # Errors
+    /// When `listen` is not a loopback address or cannot be bound.
+    pub async fn start(
+        listen: SocketAddr,
+        ambient: Ambient,
+        accounts: Vec<SimulatedAccount>,
+    ) -> io::Result<Self> {
+        let address = server::start(listen, ambient, accounts).await?;
+        Ok(Self { address })
+    }
+
+    /// `http://127.0.0.1:PORT`. Below it each provider has its face, and an account's API base
+    /// address is that: `{base_url}/twilio`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
