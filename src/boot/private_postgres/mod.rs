@@ -50,7 +50,8 @@ pub struct Options {
     /// Made if missing. Everything is in it, except when root runs onhook from a place that no
     /// other account can reach: then in a directory of /var/tmp derived from this one.
     pub data_dir: PathBuf,
-    /// `false` is for tests: a crash of the machine may destroy the data.
+    /// `false` is for tests: a crash of the server loses its last commits, one of the machine may
+    /// destroy the data.
     pub durable: bool,
     /// `false` removes the data when the server stops.
     pub keep: bool,

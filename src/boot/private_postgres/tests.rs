@@ -74,7 +74,11 @@ fn kill_group(group: u32) {
 
 #[tokio::test]
 async fn kept_data_is_found_again_after_a_stop_and_after_a_crash() {
-    let options = fresh(true);
+    // Without durability a crash of the server loses what was committed a moment before.
+    let options = Options {
+        durable: true,
+        ..fresh(true)
+    };
     let postgres = start(&options).await.unwrap();
     let dir = postgres.home.dir().to_owned();
     postgres.create_database("calls").await.unwrap();
