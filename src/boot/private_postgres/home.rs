@@ -126,11 +126,13 @@ impl Home {
                 owner: found.uid(),
             });
         }
+        // Once it is ours, what a desktop drops into every directory does not make it foreign.
         let mut names = std::fs::read_dir(dir)
             .map_err(PrivatePostgresError::files("read", dir))?
             .filter_map(|entry| Some(entry.ok()?.file_name()));
-        let ours =
-            found.is_dir() && names.all(|name| CONTENTS.iter().any(|content| name == **content));
+        let ours = found.is_dir()
+            && (self.path("owner.lock").exists()
+                || names.all(|name| CONTENTS.iter().any(|content| name == **content)));
         if ours {
             Ok(())
         } else {
