@@ -84,7 +84,12 @@ impl PrivatePostgres {
         entropy: &dyn Entropy,
     ) -> Result<Self, PrivatePostgresError> {
         let home = Home::settle(&options.data_dir).await?;
-        let binaries = Binaries::find(&home.account, &home.path("data"), home.data_major()).await?;
+        let found = Binaries::find(&home.account, &home.path("data"), home.data_major()).await;
+        if found.is_err() {
+            // Only an empty directory goes, as it is when it was made for this start.
+            std::fs::remove_dir(home.dir()).ok();
+        }
+        let binaries = found?;
         let (owner, lock) = take_over(&home, &binaries).await?;
         let password = home.password(entropy)?;
         if home.data_major().is_none() {
