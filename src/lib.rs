@@ -2,6 +2,8 @@
 
 pub mod ambient;
 pub mod app;
+pub mod boot;
+pub mod cli;
 pub mod crypto;
 pub mod db;
 pub mod domain;
