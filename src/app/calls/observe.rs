@@ -29,9 +29,10 @@ pub struct Report {
 }
 
 /// What became of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
-    Applied,
+    /// The call afterwards.
+    Applied(Box<Call>),
     /// Known, late, or without news: recorded, nothing changed.
     Stale,
     /// This account has no such call.
@@ -70,8 +71,8 @@ pub async fn report(
             },
         )
         .await?;
-        if matches!(applied, Applied::Changed(_)) {
-            return Ok(Observed::Applied);
+        if let Applied::Changed(change) = applied {
+            return Ok(Observed::Applied(Box::new(change.call)));
         }
     }
     let (account_id, key) = (report.provider_account_id, &report.receipt_key);
