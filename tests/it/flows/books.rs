@@ -123,11 +123,7 @@ pub async fn deliveries(app: &TestApp, id: &str, kind: &str) -> Vec<String> {
 }
 
 /// The attempts to deliver the call's event number `sequence`, to all endpoints.
-pub async fn delivery_attempts(
-    app: &TestApp,
-    id: &str,
-    sequence: i64,
-) -> Vec<DeliveryAttemptRow> {
+pub async fn delivery_attempts(app: &TestApp, id: &str, sequence: i64) -> Vec<DeliveryAttemptRow> {
     let sql = "SELECT attempt, response_status, failure FROM webhook_attempts
         WHERE call_id = $1 AND sequence = $2 ORDER BY attempt";
     sqlx::query_as(sql)
@@ -186,4 +182,36 @@ pub async fn stats(app: &TestApp) -> Value {
 pub async fn provider_calls(app: &TestApp) -> Vec<Value> {
     let all = app.sim.get("/_sim/calls").await.json();
     all["calls"].as_array().expect("calls").clone()
+}
+
+/// How many of the application's statements wait for a lock, by a word of theirs.
+pub async fn blocked(app: &TestApp, word: &str) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'onhook' AND wait_event_type = 'Lock' AND position($1 IN query) > 0";
+    sqlx::query_scalar(sql)
+        .bind(word)
+        .fetch_one(&mut owner(app).await)
+        .await
+        .expect("the activity")
+}
+
+/// Holds the call's row until the connection is dropped or told to `ROLLBACK`: every change of the
+/// call waits.
+pub async fn hold(app: &TestApp, id: &str) -> PgConnection {
+    let mut connection = owner(app).await;
+    run(&mut connection, "BEGIN").await;
+    sqlx::query_scalar::<_, Uuid>("SELECT id FROM calls WHERE id = $1 FOR UPDATE")
+        .bind(uuid(id))
+        .fetch_one(&mut connection)
+        .await
+        .expect("the call's row");
+    connection
+}
+
+/// Runs a statement as the owner.
+pub async fn run(connection: &mut PgConnection, statement: &'static str) {
+    sqlx::raw_sql(statement)
+        .execute(connection)
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error}"));
 }

@@ -263,7 +263,11 @@ async fn a_call_answered_while_its_hang_up_is_under_way_is_ended_as_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_before_the_provider_has_the_call_is_carried_out_once_its_id_is_known() {
     let app = TestApp::running().await;
-    books::script(&app, &json!({"ring_after_ms": 5000, "answer_after_ms": null})).await;
+    books::script(
+        &app,
+        &json!({"ring_after_ms": 5000, "answer_after_ms": null}),
+    )
+    .await;
     app.fault("create", 1, &json!({"delay_ms": 500})).await;
     let id = app.place().await;
     assert_eq!(app.call(&id).await["call_sid"], id.as_str());
@@ -298,7 +302,10 @@ async fn a_callback_that_overtakes_the_creates_answer_lets_the_hang_up_begin() {
     let end = app.client.post_nothing(&path).await;
 
     assert_eq!(end.status, 200, "{}", end.text);
-    assert!(started.elapsed() < slow, "it waited for the create's answer");
+    assert!(
+        started.elapsed() < slow,
+        "it waited for the create's answer"
+    );
     assert_eq!(app.call(&id).await["status"], "canceled");
     let finished = |jobs: &Vec<books::JobRow>| jobs.is_empty();
     wait_for("the dial's job", || books::jobs(&app, &id), finished).await;
@@ -385,6 +392,59 @@ async fn an_end_after_the_far_ends_recorded_hang_up_finds_the_call_over() {
     assert_eq!(before["ended_reason"], "remote_hangup");
     assert_eq!(app.call(&id).await, before);
     assert_eq!(app.at_provider(&id).await["hangup_requests"], 0);
+    books::assert_ended_once(&app, &id).await;
+    app.stop().await;
+}
+
+/// The end is decided before it is durable; a request that arrives in between must not be told that
+/// the call was over before it came, however long it then waits for the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_arrives_before_the_first_one_is_durable_shares_its_success() {
+    let app = TestApp::running().await;
+    let id = app.place_answered().await;
+    let path = format!("/api/v1/calls/{id}/terminate");
+    let live = onhook::domain::token::Environment::Live;
+    let scopes = [onhook::domain::token::Scope::CallsEnd];
+    let other = app.token(live, &scopes, None).await;
+    let other = app.client.with_token(Some(&other));
+    app.fault("hangup", 1, &json!({"delay_ms": 300})).await;
+
+    let (first, second) = tokio::join!(app.client.post_nothing(&path), async {
+        let asked = |there: &Value| there["hangup_requests"] == 1;
+        wait_for("the hang-up", || app.at_provider(&id), asked).await;
+        let mut row = books::hold(&app, &id).await;
+        let decided = |waiting: &i64| *waiting > 0;
+        wait_for(
+            "the end to be decided",
+            || books::blocked(&app, "apply_change"),
+            decided,
+        )
+        .await;
+        let mut tokens = app.database.as_owner().await;
+        books::run(&mut tokens, "BEGIN; LOCK TABLE tokens").await;
+        let (second, ()) = tokio::join!(other.post_nothing(&path), async {
+            wait_for(
+                "the second request to have arrived",
+                || books::blocked(&app, "find_caller"),
+                decided,
+            )
+            .await;
+            books::run(&mut row, "ROLLBACK").await;
+            wait_for(
+                "the end to be durable",
+                || books::story(&app, &id),
+                |story| story.iter().any(|fact| fact == "ended"),
+            )
+            .await;
+            books::run(&mut tokens, "ROLLBACK").await;
+        });
+        second
+    });
+
+    assert_eq!(first.status, 200, "{}", first.text);
+    assert_eq!(second.status, 200, "{}", second.text);
+    let third = app.client.post_nothing(&path).await;
+    assert_eq!(third.status, 400, "{}", third.text);
     books::assert_ended_once(&app, &id).await;
     app.stop().await;
 }
