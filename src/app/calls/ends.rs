@@ -8,7 +8,7 @@ use moka::future::Cache;
 use crate::domain::{CallId, Timestamp};
 
 /// Longer than a request can have been under way before it reads the call.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 const MOST_REMEMBERED: u64 = 100_000;
 
 /// The instants at which ends became durable, by call.

@@ -3,4 +3,5 @@
 pub mod app;
 pub mod client;
 pub mod database;
+pub mod twilio_callback;
 pub mod wait;
