@@ -22,8 +22,10 @@ const ORGANIZATIONS_PER_ROUND: i64 = 64;
 const JOBS_PER_ORGANIZATION: i64 = 32;
 const DELIVERIES_PER_ORGANIZATION: i64 = 64;
 
-/// The longest timeout of an endpoint (120 s) and the time to record it.
-const DELIVERY_LEASE: time::Duration = time::Duration::seconds(150);
+/// How long a delivery may be kept beyond its endpoint's timeout: to wait for its turn, and, of
+/// that, to record how it came out.
+const DELIVERY_MARGIN: time::Duration = time::Duration::seconds(10);
+const DELIVERY_RECORD: time::Duration = time::Duration::seconds(3);
 
 /// Answered keys are kept for two days, more than the promised 24 hours; those without an answer
 /// for 45 s, when their operation is dead.
@@ -91,9 +93,9 @@ impl Worker {
         {
             let scope = OrgScope::assume(organization_id);
             let lease = LeaseToken(ambient.entropy.uuid());
-            let until = now.plus(DELIVERY_LEASE);
-            let most = DELIVERIES_PER_ORGANIZATION;
-            let claimed = db::webhook_deliveries::claim(db, scope, now, lease, until, most).await?;
+            let (margin, most) = (DELIVERY_MARGIN, DELIVERIES_PER_ORGANIZATION);
+            let claimed =
+                db::webhook_deliveries::claim(db, scope, now, lease, margin, most).await?;
             for call in by_call(claimed) {
                 let worker = self.clone();
                 running.spawn(async move { worker.deliver(scope, call, lease).await });
@@ -179,13 +181,21 @@ impl Worker {
         }
     }
 
-    /// Attempts the deliveries of one call to one endpoint, in order.
+    /// Attempts the deliveries of one call to one endpoint, in order. What comes too late, because
+    /// others were slow, is given back: another node could take it while it is under way.
     async fn deliver(&self, scope: OrgScope, claimed: Vec<Claimed>, lease: LeaseToken) {
         for delivery in claimed {
             let Ok(_permit) = self.jobs.deliveries.acquire().await else {
                 return;
             };
-            let done = kinds::deliver_webhook::run(&self.jobs, scope, &delivery, lease).await;
+            let now = self.jobs.app.ambient.now();
+            let takes = time::Duration::seconds(delivery.timeout_seconds.into()) + DELIVERY_RECORD;
+            let done = if now.plus(takes) <= delivery.lease_until {
+                kinds::deliver_webhook::run(&self.jobs, scope, &delivery, lease).await
+            } else {
+                let db = &self.jobs.app.db;
+                db::webhook_deliveries::release(db, scope, &delivery, lease, now).await
+            };
             log_failure("deliver a webhook", done);
         }
     }
