@@ -14,6 +14,10 @@ use crate::{
 /// An operation without an answer for this long has died; its key may be taken over.
 const DEAD_AFTER: Duration = Duration::seconds(45);
 
+/// The same for an end. A second one joins the first whether that lives or not, and somebody is
+/// talking meanwhile: who asks again after a crash is not kept waiting.
+const END_DEAD_AFTER: Duration = Duration::seconds(3);
+
 /// A client's key for one operation on one route.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -21,6 +25,7 @@ pub struct Key {
     pub key: String,
     pub token_id: TokenId,
     request_hash: [u8; 32],
+    dead_after: Duration,
 }
 
 /// An answer as it was given.
@@ -60,7 +65,17 @@ impl Key {
             key: key.to_owned(),
             token_id,
             request_hash: hash.finalize().into(),
+            dead_after: DEAD_AFTER,
         })
+    }
+
+    /// The key of an end, which may be carried out again while the first one is still under way.
+    #[must_use]
+    pub fn of_end(self) -> Self {
+        Self {
+            dead_after: END_DEAD_AFTER,
+            ..self
+        }
     }
 
     /// The row that is written with the operation, its answer sealed.
@@ -127,7 +142,7 @@ pub async fn replay(app: &App, scope: OrgScope, key: &Key) -> Result<Option<Stor
                 .map_err(|error| Error::internal("read a kept answer", error))?;
             Ok(Some(answer))
         }
-        None if app.ambient.now().since(stored.created_at) >= DEAD_AFTER => Ok(None),
+        None if app.ambient.now().since(stored.created_at) > key.dead_after => Ok(None),
         None => Err(in_progress()),
     }
 }
@@ -138,7 +153,7 @@ pub async fn replay(app: &App, scope: OrgScope, key: &Key) -> Result<Option<Stor
 /// `IDEMPOTENCY_IN_PROGRESS` when another request holds it.
 pub async fn begin(app: &App, scope: OrgScope, key: &Key) -> Result<()> {
     let now = app.ambient.now();
-    let dead_before = now.plus(-DEAD_AFTER);
+    let dead_before = now.plus(-key.dead_after);
     let taken =
         db::idempotency::begin(&app.db, scope, &key.without_answer(), now, dead_before).await?;
     if taken { Ok(()) } else { Err(in_progress()) }

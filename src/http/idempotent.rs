@@ -31,6 +31,19 @@ pub(super) fn key(
     Key::new(route, text, identity.caller.token_id, &request).map(Some)
 }
 
+/// The key of a request to end a call, if it has one.
+///
+/// # Errors
+/// As [`key`].
+pub(super) fn end_key(
+    incoming: &Incoming,
+    identity: &Identity,
+    route: &'static str,
+    body: &[u8],
+) -> Result<Option<Key>> {
+    Ok(key(incoming, identity, route, body)?.map(Key::of_end))
+}
+
 /// Answers from the key if it was used, else runs the operation and keeps its answer.
 ///
 /// # Errors

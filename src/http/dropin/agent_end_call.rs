@@ -92,7 +92,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::CallsEnd).await?;
     let body = incoming.body(MOST_BYTES).await?;
     let request: EndCallRequest = parse_json_lenient(&incoming.headers, &body)?;
-    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let agent_id = incoming.param("agent_id").parse::<AgentId>().ok();
     let named = agent_id.zip(CallRef::parse(&request.call_sid));
     let received_at = incoming.context.received_at;

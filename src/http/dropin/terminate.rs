@@ -78,7 +78,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     }
     // Clients send {} or nothing; what it says does not matter, how large it is does.
     let body = incoming.body(MOST_BYTES).await?;
-    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let reference = CallRef::parse(incoming.param("call_sid"));
     let received_at = incoming.context.received_at;
     let task_state = state.clone();

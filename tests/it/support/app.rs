@@ -71,17 +71,23 @@ pub struct TestApp {
 impl TestApp {
     /// Everything runs by itself, in real time.
     pub async fn running() -> Self {
-        Self::start(None).await
+        Self::start(None, true).await
+    }
+
+    /// In real time, but this process's node carries out nothing by itself: it serves for looking
+    /// while other processes work on the same database.
+    pub async fn looking_on() -> Self {
+        Self::start(None, false).await
     }
 
     /// The clock stands still until the test moves it, and recovery, deliveries and reconciliation
     /// run only when the test asks the worker for a round. The fast lane runs.
     pub async fn by_hand() -> Self {
         let start: Timestamp = "2026-11-21T09:30:00Z".parse().expect("a time");
-        Self::start(Some(Arc::new(ManualClock::at(start)))).await
+        Self::start(Some(Arc::new(ManualClock::at(start))), false).await
     }
 
-    async fn start(clock: Option<Arc<ManualClock>>) -> Self {
+    async fn start(clock: Option<Arc<ManualClock>>, run_loops: bool) -> Self {
         let database = database::fresh().await;
         let ambient = match &clock {
             None => Ambient::system(),
@@ -102,7 +108,7 @@ impl TestApp {
         let settings = Settings {
             config,
             ambient: ambient.clone(),
-            run_loops: clock.is_none(),
+            run_loops,
         };
         let node = Node::start(settings).await.expect("a node");
         let app = node.app.clone();

@@ -9,11 +9,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// takes longer than 30 s.
 pub async fn wait_for<T: Debug, F: Future<Output = T>>(
     what: &str,
+    ask: impl FnMut() -> F,
+    done: impl Fn(&T) -> bool,
+) -> T {
+    wait_at_most(PATIENCE, what, ask, done).await
+}
+
+/// As [`wait_for`], for what takes its time by design.
+pub async fn wait_at_most<T: Debug, F: Future<Output = T>>(
+    patience: Duration,
+    what: &str,
     mut ask: impl FnMut() -> F,
     done: impl Fn(&T) -> bool,
 ) -> T {
     let mut again = tokio::time::interval(Duration::from_millis(20));
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         again.tick().await;
         let seen = ask().await;

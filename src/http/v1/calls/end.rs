@@ -101,7 +101,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let request: EndCall = parse_json(&incoming.headers, &body)?;
     let request = request.checked(incoming)?;
     let bound = preferred_wait(incoming.header("prefer"))?.unwrap_or(state.waits.end);
-    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let reference = CallRef::parse(incoming.param("id")).ok_or_else(not_found)?;
     let task_state = state.clone();
     let task = state.app.ambient.tasks.spawn(async move {

@@ -1,0 +1,6 @@
+//! The real program, killed without warning and started again. Database, provider and receiver live
+//! in the test's process and survive.
+
+mod points;
+mod process;
+mod storm;
