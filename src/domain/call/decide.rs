@@ -87,7 +87,10 @@ pub fn decide(call: &Call, input: &Input<'_>, now: Timestamp) -> Decision {
         Input::DialStarts => draft.dial_starts(now),
         Input::DialAnswered { outcome, attempt } => draft.dial_answered(outcome, *attempt, now),
         Input::DialLookedUp(outcome) => draft.dial_looked_up(outcome, now),
-        Input::HungUp { outcome, retry_at } => draft.hung_up(outcome, *retry_at, now),
+        Input::HungUp { outcome, retry_at } => {
+            draft.hung_up(outcome, *retry_at, now);
+            Ok(())
+        }
     };
     match verdict {
         Err(unchanged) => Decision::Unchanged(unchanged),
@@ -266,7 +269,7 @@ impl Draft {
         now.since(since) >= LOOK_FOR_DIAL
     }
 
-    fn hung_up(&mut self, outcome: &HangUpOutcome, retry_at: Timestamp, now: Timestamp) -> Verdict {
+    fn hung_up(&mut self, outcome: &HangUpOutcome, retry_at: Timestamp, now: Timestamp) {
         if let Some(wish) = &mut self.change.call.wish {
             wish.attempts += 1;
             wish.retry_at = None;
@@ -292,7 +295,6 @@ impl Draft {
                 now,
             ),
         }
-        Ok(())
     }
 
     fn still_ending(&mut self, state: EndState, retry_at: Timestamp, now: Timestamp) {

@@ -3,6 +3,7 @@
 //! Every call here came about by [`super::start`] and [`super::decide`]: a state that the function
 //! cannot reach is not tested against.
 
+use proptest::{option, prelude::*};
 use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
@@ -200,7 +201,7 @@ pub(super) fn per_second() -> Rate {
     }
 }
 
-/// The CHECK constraints of `calls` (migrations/0003_calls.sql) that the call would break.
+/// The CHECK constraints of `calls` (`migrations/0003_calls.sql`) that the call would break.
 pub(super) fn broken_constraints(call: &Call) -> Vec<&'static str> {
     let live = call.ended_at.is_none();
     let billable = call.cost.map(|cost| cost.billable_millis);
@@ -247,4 +248,90 @@ pub(super) fn broken_constraints(call: &Call) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(name, holds)| (!holds).then_some(name))
     .collect()
+}
+
+const TERMINAL: [CallStatus; 5] = [
+    CallStatus::Completed,
+    CallStatus::Failed,
+    CallStatus::Busy,
+    CallStatus::NoAnswer,
+    CallStatus::Canceled,
+];
+
+const SOURCES: [Source; 4] = [
+    Source::Callback,
+    Source::Fetch,
+    Source::HangUpAnswer,
+    Source::DialAnswer,
+];
+
+pub(super) fn terminal() -> impl Strategy<Value = Progress> {
+    let connected = option::of(-1..1_000_i64);
+    (prop::sample::select(TERMINAL.as_slice()), connected)
+        .prop_map(|(status, connected)| over(status, connected))
+}
+
+pub(super) fn progress() -> impl Strategy<Value = Progress> {
+    prop_oneof![
+        Just(Progress::Placed),
+        Just(Progress::Ringing),
+        Just(Progress::Answered),
+        terminal(),
+    ]
+}
+
+/// A report, now and then about another call, by a clock that need not be right.
+pub(super) fn observation(
+    progress: impl Strategy<Value = Progress>,
+) -> impl Strategy<Value = Observation> {
+    let time = option::of((-100..1_000_i64).prop_map(at));
+    let id = prop_oneof![9 => Just(SID), 1 => Just("CA9999")];
+    (progress, time, prop::sample::select(SOURCES.as_slice()), id).prop_map(
+        |(progress, time, source, id)| Observation {
+            provider_call_id: id.to_owned(),
+            ..seen(progress, time, source)
+        },
+    )
+}
+
+pub(super) fn dial_outcome() -> impl Strategy<Value = DialOutcome> {
+    prop_oneof![
+        observation(progress()).prop_map(DialOutcome::Placed),
+        Just(DialOutcome::NotSent { after: None }),
+        Just(DialOutcome::Unknown),
+        Just(DialOutcome::Refused {
+            reason: EndReason::ProviderRejected
+        }),
+    ]
+}
+
+pub(super) fn lookup_outcome() -> impl Strategy<Value = LookupOutcome> {
+    prop_oneof![
+        observation(progress()).prop_map(LookupOutcome::Found),
+        Just(LookupOutcome::Nothing),
+        Just(LookupOutcome::Ambiguous(2)),
+        Just(LookupOutcome::Unavailable { after: None }),
+    ]
+}
+
+pub(super) fn hang_up_outcome() -> impl Strategy<Value = HangUpOutcome> {
+    prop_oneof![
+        1 => observation(terminal()).prop_map(HangUpOutcome::Ended),
+        1 => Just(HangUpOutcome::AlreadyOver),
+        4 => Just(HangUpOutcome::Accepted),
+        4 => Just(HangUpOutcome::Retry { after: None }),
+        1 => Just(HangUpOutcome::NotFound),
+        2 => Just(HangUpOutcome::Refused),
+    ]
+}
+
+pub(super) fn wish() -> impl Strategy<Value = EndReason> {
+    prop::sample::select(
+        [
+            EndReason::EndedByApi,
+            EndReason::AdminCancel,
+            EndReason::MaxDuration,
+        ]
+        .as_slice(),
+    )
 }

@@ -10,30 +10,15 @@ use proptest::{collection::vec, option, prelude::*, sample::Index};
 use super::{
     Call, CallStatus, Change, Decision, DialState, EndReason, EndState, Fact, FactType, Unchanged,
     fixture::{
-        Event, SID, at, at_millis, broken_constraints, in_flight, over, placed, queued, seen,
-        unknown,
+        Event, SID, at, at_millis, broken_constraints, dial_outcome, hang_up_outcome, in_flight,
+        lookup_outcome, observation, placed, progress, queued, terminal, unknown, wish,
     },
 };
 use crate::domain::{
     Timestamp,
     job::JobKind,
-    provider::{DialOutcome, HangUpOutcome, LookupOutcome, Observation, Progress, Source},
+    provider::{DialOutcome, HangUpOutcome, LookupOutcome, Observation, Progress},
 };
-
-const TERMINAL: [CallStatus; 5] = [
-    CallStatus::Completed,
-    CallStatus::Failed,
-    CallStatus::Busy,
-    CallStatus::NoAnswer,
-    CallStatus::Canceled,
-];
-
-const SOURCES: [Source; 4] = [
-    Source::Callback,
-    Source::Fetch,
-    Source::HangUpAnswer,
-    Source::DialAnswer,
-];
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
@@ -127,75 +112,6 @@ impl History {
     }
 }
 
-fn terminal() -> impl Strategy<Value = Progress> {
-    let connected = option::of(-1..1_000_i64);
-    (prop::sample::select(TERMINAL.as_slice()), connected)
-        .prop_map(|(status, connected)| over(status, connected))
-}
-
-fn progress() -> impl Strategy<Value = Progress> {
-    prop_oneof![
-        Just(Progress::Placed),
-        Just(Progress::Ringing),
-        Just(Progress::Answered),
-        terminal(),
-    ]
-}
-
-/// A report, now and then about another call, by a clock that need not be right.
-fn observation(progress: impl Strategy<Value = Progress>) -> impl Strategy<Value = Observation> {
-    let time = option::of((-100..1_000_i64).prop_map(at));
-    let id = prop_oneof![9 => Just(SID), 1 => Just("CA9999")];
-    (progress, time, prop::sample::select(SOURCES.as_slice()), id).prop_map(
-        |(progress, time, source, id)| Observation {
-            provider_call_id: id.to_owned(),
-            ..seen(progress, time, source)
-        },
-    )
-}
-
-fn dial_outcome() -> impl Strategy<Value = DialOutcome> {
-    prop_oneof![
-        observation(progress()).prop_map(DialOutcome::Placed),
-        Just(DialOutcome::NotSent { after: None }),
-        Just(DialOutcome::Unknown),
-        Just(DialOutcome::Refused {
-            reason: EndReason::ProviderRejected
-        }),
-    ]
-}
-
-fn lookup_outcome() -> impl Strategy<Value = LookupOutcome> {
-    prop_oneof![
-        observation(progress()).prop_map(LookupOutcome::Found),
-        Just(LookupOutcome::Nothing),
-        Just(LookupOutcome::Ambiguous(2)),
-        Just(LookupOutcome::Unavailable { after: None }),
-    ]
-}
-
-fn hang_up_outcome() -> impl Strategy<Value = HangUpOutcome> {
-    prop_oneof![
-        1 => observation(terminal()).prop_map(HangUpOutcome::Ended),
-        1 => Just(HangUpOutcome::AlreadyOver),
-        4 => Just(HangUpOutcome::Accepted),
-        4 => Just(HangUpOutcome::Retry { after: None }),
-        1 => Just(HangUpOutcome::NotFound),
-        2 => Just(HangUpOutcome::Refused),
-    ]
-}
-
-fn wish() -> impl Strategy<Value = EndReason> {
-    prop::sample::select(
-        [
-            EndReason::EndedByApi,
-            EndReason::AdminCancel,
-            EndReason::MaxDuration,
-        ]
-        .as_slice(),
-    )
-}
-
 fn event() -> impl Strategy<Value = Event> {
     let attempt = 1..6;
     prop_oneof![
@@ -247,7 +163,9 @@ proptest! {
             .prop_map(|(mut reports, end)| {
                 reports.retain(|report| !matches!(report.progress, Progress::Ended { .. }));
                 reports.extend([end.clone(), end]);
-                reports.iter_mut().for_each(|report| SID.clone_into(&mut report.provider_call_id));
+                for report in &mut reports {
+                    SID.clone_into(&mut report.provider_call_id);
+                }
                 reports
             })
             .prop_flat_map(|reports| (Just(reports.clone()), Just(reports).prop_shuffle())),
@@ -290,7 +208,7 @@ enum Act {
     /// A node takes the job, if there is one, whoever had it before.
     Take(JobKind),
     /// A node comes to the end of what it is doing, late or in time.
-    Finish(Index, DialOutcome, LookupOutcome, HangUpOutcome),
+    Finish(Index, Box<Outcomes>),
     /// A node dies.
     Crash(Index),
 }
@@ -302,9 +220,19 @@ fn act() -> impl Strategy<Value = Act> {
         3 => Just(Act::Take(JobKind::DialCall)),
         3 => Just(Act::Take(JobKind::HangUpCall)),
         8 => (any::<Index>(), dial_outcome(), lookup_outcome(), hang_up_outcome())
-            .prop_map(|(which, dial, lookup, hang_up)| Act::Finish(which, dial, lookup, hang_up)),
+            .prop_map(|(which, dial, lookup, hang_up)| {
+                Act::Finish(which, Box::new(Outcomes { dial, lookup, hang_up }))
+            }),
         1 => any::<Index>().prop_map(Act::Crash),
     ]
+}
+
+/// What a node hears, whichever question it asked.
+#[derive(Clone, Debug)]
+struct Outcomes {
+    dial: DialOutcome,
+    lookup: LookupOutcome,
+    hang_up: HangUpOutcome,
 }
 
 /// What a node is doing.
@@ -354,12 +282,14 @@ impl World {
             Act::Crash(which) if !self.works.is_empty() => {
                 self.works.swap_remove(which.index(self.works.len()));
             }
-            Act::Finish(which, dial, lookup, hang_up) if !self.works.is_empty() => {
+            Act::Finish(which, heard) if !self.works.is_empty() => {
                 let work = self.works.swap_remove(which.index(self.works.len()));
                 let event = match work.kind {
-                    JobKind::DialCall if work.dials => Event::DialAnswered(dial, work.attempt),
-                    JobKind::DialCall => Event::LookedUp(lookup),
-                    JobKind::HangUpCall => Event::HungUp(hang_up),
+                    JobKind::DialCall if work.dials => {
+                        Event::DialAnswered(heard.dial, work.attempt)
+                    }
+                    JobKind::DialCall => Event::LookedUp(heard.lookup),
+                    JobKind::HangUpCall => Event::HungUp(heard.hang_up),
                 };
                 self.finish(work, &event);
             }

@@ -7,6 +7,8 @@ mod decide_tests;
 mod draft;
 mod end_reason;
 mod ending;
+#[cfg(test)]
+mod ending_tests;
 mod fact;
 #[cfg(test)]
 mod fixture;
