@@ -29,9 +29,10 @@ pub struct Report {
 }
 
 /// What became of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
-    Applied,
+    /// The call afterwards.
+    Applied(Box<Call>),
     /// Known, late, or without news: recorded, nothing changed.
     Stale,
     /// This account has no such call.
@@ -54,12 +55,12 @@ pub async fn report(
     else {
         return Ok(Observed::UnknownCall);
     };
+    let receipt = ReceiptRow {
+        provider_account_id: report.provider_account_id,
+        receipt_key: report.receipt_key.clone(),
+        body: report.body.clone(),
+    };
     if let Some(observation) = &report.observation {
-        let receipt = ReceiptRow {
-            provider_account_id: report.provider_account_id,
-            receipt_key: report.receipt_key.clone(),
-            body: report.body.clone(),
-        };
         let applied = change(
             app,
             scope,
@@ -70,22 +71,12 @@ pub async fn report(
             },
         )
         .await?;
-        if matches!(applied, Applied::Changed(_)) {
-            return Ok(Observed::Applied);
+        if let Applied::Changed(change) = applied {
+            return Ok(Observed::Applied(Box::new(change.call)));
         }
     }
-    let (account_id, key) = (report.provider_account_id, &report.receipt_key);
     let now = app.ambient.now();
-    db::callback_receipts::insert_stale(
-        &app.db,
-        scope,
-        account_id,
-        key,
-        call_id,
-        now,
-        &report.body,
-    )
-    .await?;
+    db::callback_receipts::insert_stale(&app.db, scope, call_id, &receipt, now).await?;
     Ok(Observed::Stale)
 }
 

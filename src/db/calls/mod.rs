@@ -11,7 +11,7 @@ pub(super) use row::{COLUMNS, CallRow};
 
 use super::Db;
 use crate::domain::{
-    CallId, OrgScope, OrganizationId, Result, Timestamp,
+    CallId, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
     call::{Call, Change},
 };
 use effects::EffectsJson;
@@ -144,6 +144,36 @@ pub async fn change_settings(
             most
         )
         .fetch_one(&db.pool),
+    )
+    .await
+}
+
+/// The provider's ids of the calls that were placed from and to the numbers of `call`, through its
+/// account, since `since`: what a look-up must not take for it. At most 1,000.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn provider_ids(
+    db: &Db,
+    scope: OrgScope,
+    call: &Call,
+    since: Timestamp,
+) -> Result<Vec<String>> {
+    db.run(
+        "find calls between two numbers",
+        sqlx::query_scalar!(
+            r#"/* db::calls::provider_ids */ SELECT provider_call_id AS "id!" FROM calls
+            WHERE organization_id = $1 AND provider_account_id = $2 AND from_number = $3
+                AND to_number = $4 AND created_at >= $5::timestamptz - interval '1 day'
+                AND provider_call_id IS NOT NULL
+            ORDER BY created_at DESC LIMIT 1000"#,
+            scope.id() as OrganizationId,
+            call.provider_account_id as ProviderAccountId,
+            call.from.reveal(),
+            call.to.reveal(),
+            since as Timestamp
+        )
+        .fetch_all(&db.pool),
     )
     .await
 }

@@ -145,6 +145,13 @@ impl Call {
         self.duration().map(Duration::whole_seconds)
     }
 
+    /// From the wish to end to the evidence that the call is over, and what confirmed it.
+    pub fn end_latency(&self) -> Option<(Duration, &'static str)> {
+        let wish = self.wish.as_ref()?;
+        let latency = wish.confirmed_at?.since(wish.requested_at);
+        Some((latency, wish.confirmed_by?.into()))
+    }
+
     /// The other party's number.
     pub fn other_party(&self) -> &Phone {
         match self.direction {

@@ -115,7 +115,14 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
         .await
         .map_err(|error| Error::internal("apply a callback", error))??;
     Ok(match observed {
-        Observed::Applied => ("applied", Answer::empty(StatusCode::NO_CONTENT)),
+        Observed::Applied(call) => {
+            if let Some((latency, confirmed_by)) = call.end_latency() {
+                state
+                    .metrics
+                    .end(call.provider.as_str(), confirmed_by, latency);
+            }
+            ("applied", Answer::empty(StatusCode::NO_CONTENT))
+        }
         Observed::Stale => ("stale", Answer::empty(StatusCode::NO_CONTENT)),
         Observed::UnknownCall => not_found(),
     })
@@ -146,7 +153,7 @@ pub(super) async fn nowhere(incoming: Incoming) -> Answer {
         incoming.method
     );
     let error = Error::new(ErrorCode::RouteNotFound, detail);
-    error::problem(error, &incoming.context.request_id, incoming.uri.path())
+    error::problem(&error, &incoming.context.request_id, incoming.uri.path())
 }
 
 /// The path is here, the method is not.
@@ -156,5 +163,5 @@ pub(super) async fn wrong_method(incoming: Incoming) -> Answer {
         incoming.method
     );
     let error = Error::new(ErrorCode::MethodNotAllowed, detail);
-    error::problem(error, &incoming.context.request_id, incoming.uri.path())
+    error::problem(&error, &incoming.context.request_id, incoming.uri.path())
 }

@@ -1,0 +1,188 @@
+//! One node: listeners, jobs and what they share.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::extract::Request;
+use tokio::net::TcpListener;
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
+
+use super::connections;
+use crate::{
+    ambient::Ambient,
+    app::{App, FastLane, Parts as AppParts},
+    config::Config,
+    db::{self, Db},
+    domain::{Error, Result},
+    http::{self, HttpState, Waits},
+    jobs::{Bounds, Jobs, Parts as JobParts, Worker},
+    outbound::{self, Reach},
+    providers::{Deadlines, Registry},
+    telemetry::Metrics,
+};
+
+/// How long a node waits for open requests and jobs when it stops.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a node is started with.
+pub struct Settings {
+    pub config: Config,
+    pub ambient: Ambient,
+    /// Whether the loops run; tests ask the worker for single rounds instead.
+    pub run_loops: bool,
+}
+
+/// A running node.
+pub struct Node {
+    pub app: App,
+    pub worker: Worker,
+    pub address: SocketAddr,
+    pub operator_address: SocketAddr,
+}
+
+impl Node {
+    /// Starts a node on a migrated database.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the configuration cannot be put to use.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let Settings {
+            config,
+            ambient,
+            run_loops,
+        } = settings;
+        let listener = listen(config.http.listen, "ONHOOK_LISTEN").await?;
+        let operator = listen(config.http.operator_listen, "ONHOOK_OPERATOR_LISTEN").await?;
+        let (address, operator_address) = (local(&listener)?, local(&operator)?);
+        let (fast_lane, fresh) = FastLane::new();
+        let app = app(&config, &ambient, fast_lane)?;
+        let providers = Arc::new(registry(&config)?);
+        let metrics = Arc::new(Metrics::default());
+        let public_url: Arc<str> = public_url(&config, address).into();
+        let worker = Worker::new(Jobs::new(JobParts {
+            app: app.clone(),
+            providers: Arc::clone(&providers),
+            webhooks: webhook_client(&config)?,
+            metrics: Arc::clone(&metrics),
+            public_url: Arc::clone(&public_url),
+            bounds: Bounds {
+                quiet_after: config.providers.quiet_after,
+                ..Bounds::default()
+            },
+        }));
+        if run_loops {
+            worker.follow_clock().await?;
+            worker.start(fresh);
+        } else {
+            worker.start_fast_lane(fresh);
+        }
+        let state = HttpState {
+            app: app.clone(),
+            providers,
+            metrics,
+            public_url,
+            waits: Waits {
+                end: config.http.end_wait,
+                agent_end: config.http.agent_end_wait,
+                ..Waits::default()
+            },
+        };
+        let operators: BoxCloneSyncService<Request, _, _> =
+            BoxCloneSyncService::new(http::operator_router(state.clone()).map_request(|r| r));
+        let most = config.http.max_connections;
+        let public = connections::serve(listener, http::router(state), ambient.clone(), most);
+        drop(ambient.tasks.spawn(public));
+        drop(
+            ambient
+                .tasks
+                .spawn(connections::serve(operator, operators, ambient.clone(), 64)),
+        );
+        Ok(Self {
+            app,
+            worker,
+            address,
+            operator_address,
+        })
+    }
+
+    /// Refuses new dials, finishes what is open, closes the pools. Bounded.
+    pub async fn stop(self) {
+        self.app.drain();
+        let tasks = &self.app.ambient.tasks;
+        tasks.stop();
+        if tokio::time::timeout(STOP_WITHIN, tasks.ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!("stopping with requests or jobs still open: their leases run out");
+        }
+        self.app.db.close().await;
+    }
+}
+
+/// The operations alone, for commands that serve nobody.
+///
+/// # Errors
+/// When `DATABASE_URL` is no PostgreSQL URL.
+pub(crate) fn app(config: &Config, ambient: &Ambient, fast_lane: FastLane) -> Result<App> {
+    let options = db::Options {
+        request_connections: config.database.request_connections,
+        worker_connections: config.database.worker_connections,
+        ..db::Options::default()
+    };
+    Ok(App::new(AppParts {
+        db: Db::new(&config.database.url, &options)?,
+        ambient: ambient.clone(),
+        keys: config.keys.secret_key.clone(),
+        pepper: config.keys.token_pepper.clone(),
+        fast_lane,
+        allow_loopback: config.providers.allow_loopback,
+    }))
+}
+
+/// A public URL with port 0 means the port that was given: `onhook dev` and tests.
+fn public_url(config: &Config, address: SocketAddr) -> String {
+    match config.http.public_url.strip_suffix(":0") {
+        Some(host) => format!("{host}:{}", address.port()),
+        None => config.http.public_url.clone(),
+    }
+}
+
+fn reach(config: &Config) -> Reach {
+    if config.providers.allow_loopback {
+        Reach::PublicAndLoopback
+    } else {
+        Reach::Public
+    }
+}
+
+fn registry(config: &Config) -> Result<Registry> {
+    let deadlines = Deadlines {
+        connect: config.providers.connect_timeout,
+        hang_up: config.providers.hang_up_timeout,
+        dial: config.providers.dial_timeout,
+    };
+    Registry::new(reach(config), deadlines)
+        .map_err(|error| Error::internal("prepare the connections to providers", error))
+}
+
+fn webhook_client(config: &Config) -> Result<outbound::Client> {
+    outbound::Client::new(outbound::Options {
+        reach: reach(config),
+        connect_timeout: Duration::from_secs(5),
+        idle_per_host: 32,
+    })
+    .map_err(|error| Error::internal("prepare the connections to customers", error))
+}
+
+async fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let text = format!("listen on {address} ({variable}): {error}");
+        Error::internal("start listening", text)
+    })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr> {
+    listener
+        .local_addr()
+        .map_err(|error| Error::internal("start listening", error))
+}

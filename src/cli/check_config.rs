@@ -1,0 +1,26 @@
+//! `onhook check-config`: everything that is wrong with the environment, at once.
+
+use std::process::ExitCode;
+
+use super::terminal;
+use crate::config;
+
+pub(super) fn run() -> ExitCode {
+    match config::from_environment() {
+        Ok(config) => {
+            terminal::say("The configuration is complete.");
+            if config.providers.allow_loopback {
+                terminal::say(
+                    "ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only.",
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            for fault in faults {
+                terminal::complain(&fault.to_string());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

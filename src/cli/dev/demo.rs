@@ -1,0 +1,199 @@
+//! The demonstration's keys and data: made at the first start, found at every other.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
+use strum::VariantArray as _;
+
+use super::Failure;
+use crate::{
+    ambient::Ambient,
+    app::{
+        Actor, App,
+        actor::By,
+        organizations::{self, NewAccount, TokenGrant},
+        webhook_endpoints::{self, NewEndpoint},
+    },
+    boot::Node,
+    domain::{
+        AgentId, OrgScope, OrganizationId, ProviderAccountId, WebhookEndpointId,
+        agent::AgentSettings,
+        provider::ProviderKind,
+        token::{Environment, Scope},
+        webhook::endpoint::DEFAULT_TIMEOUT_SECONDS,
+    },
+    simulator::{Receiver, Simulator},
+};
+
+/// What secrets are sealed and hashed with, and the simulated account's own.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Keys {
+    pub(super) secret_key: String,
+    pub(super) token_pepper: String,
+    pub(super) admin_token: String,
+    pub(super) twilio_account_sid: String,
+    pub(super) twilio_auth_token: String,
+}
+
+/// The demonstration's organisation.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Demo {
+    pub(super) organization_id: OrganizationId,
+    pub(super) agent_id: AgentId,
+    pub(super) token: String,
+    pub(super) twilio_account_id: ProviderAccountId,
+    pub(super) webhook_endpoint_id: WebhookEndpointId,
+    pub(super) webhook_secret: String,
+}
+
+/// `dev.json`: all that a script needs to talk to the running demonstration.
+#[derive(Serialize)]
+pub(super) struct Card {
+    pub(super) base_url: String,
+    pub(super) token: String,
+    pub(super) admin_token: String,
+    pub(super) organization_id: OrganizationId,
+    pub(super) agent_id: AgentId,
+    pub(super) provider_accounts: serde_json::Value,
+    pub(super) simulator_url: String,
+    pub(super) webhook_receiver_url: String,
+    pub(super) operator_url: String,
+    pub(super) database_url: String,
+}
+
+impl Demo {
+    pub(super) fn card(
+        &self,
+        node: &Node,
+        simulator: &Simulator,
+        receiver: &Receiver,
+        database_url: &str,
+        admin_token: &str,
+    ) -> Card {
+        Card {
+            base_url: format!("http://{}", node.address),
+            token: self.token.clone(),
+            admin_token: admin_token.to_owned(),
+            organization_id: self.organization_id,
+            agent_id: self.agent_id,
+            provider_accounts: json!({"twilio": self.twilio_account_id}),
+            simulator_url: simulator.base_url(),
+            webhook_receiver_url: receiver.base_url(),
+            operator_url: format!("http://{}", node.operator_address),
+            database_url: database_url.to_owned(),
+        }
+    }
+}
+
+/// The keys in the data directory; made when there are none.
+pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> {
+    let path = data_dir.join("keys.json");
+    if let Some(keys) = read(&path)? {
+        return Ok(keys);
+    }
+    let random = || ambient.entropy.uuid().simple().to_string();
+    let key = || BASE64_STANDARD.encode(ambient.entropy.bytes::<32>());
+    let keys = Keys {
+        secret_key: format!("dev:{}", key()),
+        token_pepper: key(),
+        admin_token: random(),
+        twilio_account_sid: format!("AC{}", random()),
+        twilio_auth_token: random(),
+    };
+    write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
+    Ok(keys)
+}
+
+/// The demonstration in the data directory; founded when there is none.
+pub(super) async fn find_or_create(
+    app: &App,
+    data_dir: &Path,
+    keys: &Keys,
+    receiver_url: &str,
+) -> Result<Demo, Failure> {
+    let path = data_dir.join("demo.json");
+    if let Some(demo) = read::<Demo>(&path)? {
+        if crate::app::callers::identify(app, &demo.token)
+            .await
+            .is_ok()
+        {
+            return Ok(demo);
+        }
+        // The database is another one than the keys were made for.
+    }
+    let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
+    let scope = OrgScope::assume(founded.organization_id);
+    let grant = TokenGrant {
+        name: "demo".to_owned(),
+        environment: Environment::Live,
+        scopes: Scope::VARIANTS.to_vec(),
+        agent_ids: None,
+    };
+    let (_, token) = organizations::make_token(app, scope, grant).await?;
+    let account = NewAccount {
+        provider: ProviderKind::Twilio,
+        name: "Simulated".to_owned(),
+        external_id: keys.twilio_account_sid.clone(),
+        api_base_url: None,
+        simulated: true,
+        credentials: json!({"auth_token": keys.twilio_auth_token}),
+        number: "+15550100".parse()?,
+        agent_id: founded.agent_id,
+        rate: Some(organizations::demo_rate(app)),
+    };
+    let twilio_account_id = organizations::connect_account(app, scope, account).await?;
+    let by = By {
+        scope,
+        actor: &Actor::System("dev"),
+    };
+    let endpoint = NewEndpoint {
+        url: format!("{receiver_url}/"),
+        events: Vec::new(),
+        agent_id: None,
+        timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
+    };
+    let (endpoint, secret) = webhook_endpoints::create(app, by, &endpoint).await?;
+    let demo = Demo {
+        organization_id: founded.organization_id,
+        agent_id: founded.agent_id,
+        token: token.reveal().to_owned(),
+        twilio_account_id,
+        webhook_endpoint_id: endpoint.id,
+        webhook_secret: secret.reveal(),
+    };
+    write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+    Ok(demo)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
+    match File::open(path) {
+        Ok(file) => serde_json::from_reader(file)
+            .map(Some)
+            .map_err(|error| format!("{} is damaged ({error}); remove it", path.display()).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display()).into()),
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(bytes)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The configuration: read once at start from the environment, all faults reported together.
+//!
+//! `.env.example` lists every variable with its default; a test compares it with [`VARIABLES`].
+
+mod read;
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    crypto::{sealed::KeyRing, token_digest::Pepper},
+    telemetry::log::Format,
+};
+
+pub use read::{Fault, VARIABLES, from_environment, from_variables};
+
+/// Everything that a node can be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub database: Database,
+    pub http: Http,
+    pub keys: Keys,
+    pub providers: Providers,
+    pub log: Log,
+}
+
+/// Where the database is and how many connections are used.
+#[derive(Clone)]
+pub struct Database {
+    pub url: String,
+    pub request_connections: u32,
+    pub worker_connections: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &"…")
+            .field("request_connections", &self.request_connections)
+            .field("worker_connections", &self.worker_connections)
+            .finish()
+    }
+}
+
+/// What is listened on, and how long requests wait.
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub operator_listen: SocketAddr,
+    /// How providers reach us, without a trailing slash.
+    pub public_url: String,
+    pub end_wait: Duration,
+    pub agent_end_wait: Duration,
+    pub max_connections: usize,
+}
+
+/// What secrets are sealed and hashed with.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    pub secret_key: KeyRing,
+    pub token_pepper: Pepper,
+}
+
+/// How providers and customers' servers are reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Providers {
+    pub connect_timeout: Duration,
+    pub hang_up_timeout: Duration,
+    pub dial_timeout: Duration,
+    /// Loopback may be reached: for simulators and tests only.
+    pub allow_loopback: bool,
+    /// A live call without evidence for this long is read at its provider.
+    pub quiet_after: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub format: Format,
+    pub filter: String,
+}

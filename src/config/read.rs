@@ -1,0 +1,391 @@
+//! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
+//! be a secret.
+
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use super::{Config, Database, Http, Keys, Log, Providers};
+use crate::{
+    crypto::{sealed::KeyRing, token_digest::Pepper},
+    telemetry::log::Format,
+};
+
+/// Every variable: its name, its default (`None`: required), what it is.
+pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
+    (
+        "DATABASE_URL",
+        None,
+        "PostgreSQL, for example postgres://onhook:…@localhost:5432/onhook",
+    ),
+    (
+        "ONHOOK_DATABASE_REQUEST_CONNECTIONS",
+        Some("16"),
+        "connections for requests, 1–1000",
+    ),
+    (
+        "ONHOOK_DATABASE_WORKER_CONNECTIONS",
+        Some("16"),
+        "connections for jobs and deliveries, 1–1000",
+    ),
+    (
+        "ONHOOK_LISTEN",
+        Some("127.0.0.1:8080"),
+        "address and port of the API",
+    ),
+    (
+        "ONHOOK_OPERATOR_LISTEN",
+        Some("127.0.0.1:9464"),
+        "address and port of /metrics, for operators only",
+    ),
+    (
+        "ONHOOK_PUBLIC_URL",
+        None,
+        "how providers reach the API, for example https://calls.example.com",
+    ),
+    (
+        "ONHOOK_SECRET_KEY",
+        None,
+        "id:base64 of 32 bytes, newest first, separated by commas: seals secrets at rest",
+    ),
+    (
+        "ONHOOK_TOKEN_PEPPER",
+        None,
+        "base64 of at least 32 bytes: hashes API tokens; changing it revokes them all",
+    ),
+    (
+        "ONHOOK_END_WAIT_SECONDS",
+        Some("5"),
+        "how long terminate and end wait for the provider, 0–30",
+    ),
+    (
+        "ONHOOK_AGENT_END_WAIT_SECONDS",
+        Some("2"),
+        "how long end-call waits for the provider, 0–30",
+    ),
+    (
+        "ONHOOK_MAX_CONNECTIONS",
+        Some("10000"),
+        "open client connections at most",
+    ),
+    (
+        "ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS",
+        Some("1000"),
+        "100–5000",
+    ),
+    (
+        "ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS",
+        Some("4000"),
+        "a whole request to hang up or read, 100–4000",
+    ),
+    (
+        "ONHOOK_PROVIDER_DIAL_TIMEOUT_MS",
+        Some("10000"),
+        "a whole request to dial, 100–10000",
+    ),
+    (
+        "ONHOOK_OUTBOUND_ALLOW_LOOPBACK",
+        Some("false"),
+        "true: providers and webhooks may be on loopback; never in production",
+    ),
+    (
+        "ONHOOK_QUIET_AFTER_SECONDS",
+        Some("120"),
+        "a call without evidence for so long is read at its provider, 10–3600",
+    ),
+    (
+        "ONHOOK_LOG",
+        Some("json:info"),
+        "json or plain, a colon, and a filter, for example plain:info,onhook=debug",
+    ),
+];
+
+/// One thing that is wrong with the configuration, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub variable: String,
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.variable, self.problem)
+    }
+}
+
+/// Reads the process's environment.
+///
+/// # Errors
+/// Every fault there is.
+pub fn from_environment() -> Result<Config, Vec<Fault>> {
+    let ours = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let wanted = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
+        wanted.then(|| (name, value.to_string_lossy().into_owned()))
+    });
+    from_variables(ours.collect())
+}
+
+/// Reads the given variables; an empty one counts as absent.
+///
+/// # Errors
+/// Every fault there is.
+pub fn from_variables(variables: BTreeMap<String, String>) -> Result<Config, Vec<Fault>> {
+    let mut reading = Reading {
+        variables,
+        faults: Vec::new(),
+    };
+    reading.refuse_unknown();
+    let config = reading.config();
+    match config {
+        Some(config) if reading.faults.is_empty() => Ok(config),
+        _ => Err(reading.faults),
+    }
+}
+
+struct Reading {
+    variables: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl Reading {
+    fn config(&mut self) -> Option<Config> {
+        // Every part is read before any is given up, so that every fault is found.
+        let database = self.database();
+        let http = self.http();
+        let keys = self.keys();
+        let providers = self.providers();
+        let log = self.log();
+        Some(Config {
+            database: database?,
+            http: http?,
+            keys: keys?,
+            providers: providers?,
+            log: log?,
+        })
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        let url = self.parse("DATABASE_URL", "must be a postgres:// URL", |text| {
+            (text.starts_with("postgres://") || text.starts_with("postgresql://"))
+                .then(|| text.to_owned())
+        });
+        let request = self.number("ONHOOK_DATABASE_REQUEST_CONNECTIONS", 1, 1000);
+        let worker = self.number("ONHOOK_DATABASE_WORKER_CONNECTIONS", 1, 1000);
+        Some(Database {
+            url: url?,
+            request_connections: request?,
+            worker_connections: worker?,
+        })
+    }
+
+    fn http(&mut self) -> Option<Http> {
+        let address = "must be an address and a port, for example 127.0.0.1:8080";
+        let listen = self.parse("ONHOOK_LISTEN", address, |text| text.parse().ok());
+        let operator = self.parse("ONHOOK_OPERATOR_LISTEN", address, |text| text.parse().ok());
+        let public_url = self.public_url();
+        let end = self.seconds("ONHOOK_END_WAIT_SECONDS", 0, 30);
+        let agent_end = self.seconds("ONHOOK_AGENT_END_WAIT_SECONDS", 0, 30);
+        let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
+        Some(Http {
+            listen: listen?,
+            operator_listen: operator?,
+            public_url: public_url?,
+            end_wait: end?,
+            agent_end_wait: agent_end?,
+            max_connections: most?,
+        })
+    }
+
+    fn public_url(&mut self) -> Option<String> {
+        let must =
+            "must be the http(s) URL under which providers reach this server, without a path";
+        self.parse("ONHOOK_PUBLIC_URL", must, |text| {
+            let url = url::Url::parse(text).ok()?;
+            let plain = matches!(url.scheme(), "http" | "https")
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.username().is_empty();
+            plain.then(|| text.trim_end_matches('/').to_owned())
+        })
+    }
+
+    fn keys(&mut self) -> Option<Keys> {
+        let ring = self.value("ONHOOK_SECRET_KEY").and_then(|text| {
+            KeyRing::parse(&text)
+                .map_err(|problem| self.fault("ONHOOK_SECRET_KEY", &problem.to_string()))
+                .ok()
+        });
+        let must = "must be base64 of at least 32 bytes; make one with: openssl rand -base64 32";
+        let pepper = self.parse("ONHOOK_TOKEN_PEPPER", must, |text| {
+            let bytes = BASE64_STANDARD.decode(text).ok()?;
+            (bytes.len() >= 32).then(|| Pepper::new(bytes))
+        });
+        Some(Keys {
+            secret_key: ring?,
+            token_pepper: pepper?,
+        })
+    }
+
+    fn providers(&mut self) -> Option<Providers> {
+        let connect = self.millis("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", 100, 5000);
+        let hang_up = self.millis("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS", 100, 4000);
+        let dial = self.millis("ONHOOK_PROVIDER_DIAL_TIMEOUT_MS", 100, 10_000);
+        let must = "must be true or false";
+        let loopback = self.parse("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", must, |text| {
+            text.parse::<bool>().ok()
+        });
+        let quiet = self.seconds("ONHOOK_QUIET_AFTER_SECONDS", 10, 3600);
+        Some(Providers {
+            connect_timeout: connect?,
+            hang_up_timeout: hang_up?,
+            dial_timeout: dial?,
+            allow_loopback: loopback?,
+            quiet_after: quiet?,
+        })
+    }
+
+    fn log(&mut self) -> Option<Log> {
+        let must = "must be json or plain, a colon, and a filter, for example plain:info";
+        self.parse("ONHOOK_LOG", must, |text| {
+            let (format, filter) = text.split_once(':')?;
+            let format = match format {
+                "json" => Format::Json,
+                "plain" => Format::Plain,
+                _ => return None,
+            };
+            tracing_subscriber::EnvFilter::try_new(filter).ok()?;
+            Some(Log {
+                format,
+                filter: filter.to_owned(),
+            })
+        })
+    }
+
+    fn refuse_unknown(&mut self) {
+        let known = |name: &str| VARIABLES.iter().any(|(variable, ..)| *variable == name);
+        let unknown: Vec<String> = self
+            .variables
+            .keys()
+            .filter(|name| !known(name))
+            .cloned()
+            .collect();
+        for name in unknown {
+            let nearest = VARIABLES
+                .iter()
+                .map(|(variable, ..)| *variable)
+                .min_by_key(|variable| strsim::levenshtein(variable, &name));
+            let hint = nearest
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            self.fault(&name, &format!("is not a variable of Onhook{hint}"));
+        }
+    }
+
+    /// The variable's text or its default; a required one that is absent is a fault.
+    fn value(&mut self, name: &str) -> Option<String> {
+        let given = self
+            .variables
+            .get(name)
+            .filter(|text| !text.is_empty())
+            .cloned();
+        let default = VARIABLES.iter().find(|(variable, ..)| *variable == name);
+        let value = given.or_else(|| default.and_then(|(_, text, _)| text.map(str::to_owned)));
+        if value.is_none() {
+            let what = default.map_or("", |(_, _, what)| what);
+            self.fault(name, &format!("is not set: {what}"));
+        }
+        value
+    }
+
+    fn parse<T>(&mut self, name: &str, must: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.value(name)?;
+        let parsed = parse(text.trim());
+        if parsed.is_none() {
+            self.fault(name, must);
+        }
+        parsed
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        name: &str,
+        least: T,
+        most: T,
+    ) -> Option<T> {
+        let must = format!("must be a whole number from {least} to {most}");
+        self.parse(name, &must, |text| {
+            text.parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+        })
+    }
+
+    fn seconds(&mut self, name: &str, least: u64, most: u64) -> Option<Duration> {
+        self.number(name, least, most).map(Duration::from_secs)
+    }
+
+    fn millis(&mut self, name: &str, least: u64, most: u64) -> Option<Duration> {
+        self.number(name, least, most).map(Duration::from_millis)
+    }
+
+    fn fault(&mut self, variable: &str, problem: &str) {
+        self.faults.push(Fault {
+            variable: variable.to_owned(),
+            problem: problem.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    const SECRET: &str = "a:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const PEPPER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn complete() -> BTreeMap<String, String> {
+        variables(&[
+            ("DATABASE_URL", "postgres://u:very-secret@h/d"),
+            ("ONHOOK_PUBLIC_URL", "https://calls.example.com/"),
+            ("ONHOOK_SECRET_KEY", SECRET),
+            ("ONHOOK_TOKEN_PEPPER", PEPPER),
+        ])
+    }
+
+    #[test]
+    fn defaults_fill_in_what_is_not_required() {
+        let config = from_variables(complete()).unwrap();
+        assert_eq!(config.http.public_url, "https://calls.example.com");
+        assert_eq!(config.http.end_wait, Duration::from_secs(5));
+        assert!(!config.providers.allow_loopback);
+        assert!(!format!("{config:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn all_faults_are_reported_together_and_show_no_value() {
+        let mut given = complete();
+        given.extend(variables(&[
+            ("DATABASE_URL", "mysql://very-secret"),
+            ("ONHOOK_SECRET_KEY", "very-secret"),
+            ("ONHOOK_LISTN", "1"),
+            ("ONHOOK_END_WAIT_SECONDS", "31"),
+            ("ONHOOK_TOKEN_PEPPER", ""),
+        ]));
+        let faults = from_variables(given).unwrap_err();
+        let text: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        assert_eq!(text.len(), 5, "{text:#?}");
+        assert!(
+            text.iter()
+                .any(|fault| fault.ends_with("did you mean ONHOOK_LISTEN?"))
+        );
+        assert!(!text.join(" ").contains("very-secret"));
+    }
+}

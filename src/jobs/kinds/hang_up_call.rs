@@ -1,0 +1,125 @@
+//! Asks the provider to end a call, and again until there is evidence.
+
+use crate::{
+    app::calls::record_hang_up::{outcome_name, record_hang_up},
+    db,
+    domain::{
+        Result,
+        call::{Call, EndState},
+        job::LeasedJob,
+        provider::{Answered, FetchOutcome, HangUpOutcome, Observation, Progress, ProviderAnswer},
+    },
+    jobs::{Jobs, scope_of},
+    providers::Account,
+};
+
+/// Runs the job on the call as it was read or written last.
+pub(in crate::jobs) async fn run(jobs: &Jobs, job: &LeasedJob, call: Call) -> Result<()> {
+    let scope = scope_of(job);
+    let wished = call.is_live() && call.wish.is_some();
+    let Some(provider_call_id) = call.provider_call_id.clone().filter(|_| wished) else {
+        // Over, or not placed yet: the dial's record starts the hang-up when there is an id.
+        return db::jobs::finish(&jobs.app.db, scope, job.id, job.lease).await;
+    };
+    let started_at = jobs.app.ambient.now();
+    let answered = match jobs.account(call.provider_account_id).await? {
+        Some(account) => ask(jobs, &account, &call, &provider_call_id).await,
+        None => disconnected(),
+    };
+    let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
+    let outcome = outcome_name(&answered.outcome);
+    jobs.metrics
+        .provider_request(call.provider.as_str(), "hang_up", outcome, elapsed);
+    let call = record_hang_up(&jobs.app, scope, job, call, &answered, started_at).await?;
+    if let Some((latency, state)) = call.end_latency() {
+        jobs.metrics.end(call.provider.as_str(), state, latency);
+    }
+    Ok(())
+}
+
+/// One round with the provider: at most a read, a hang-up and another read.
+async fn ask(
+    jobs: &Jobs,
+    account: &Account,
+    call: &Call,
+    provider_call_id: &str,
+) -> Answered<HangUpOutcome> {
+    let provider = jobs.providers.calls(account.kind);
+    let accepted_before = call
+        .wish
+        .as_ref()
+        .is_some_and(|wish| matches!(wish.state, EndState::Accepted | EndState::Unconfirmed));
+    if accepted_before {
+        let read = provider.fetch(account, provider_call_id).await;
+        if let Some(observation) = ended(&read.outcome) {
+            return Answered {
+                outcome: HangUpOutcome::Ended(observation),
+                answer: read.answer,
+            };
+        }
+    }
+    let asked = provider.hang_up(account, provider_call_id).await;
+    match asked.outcome {
+        HangUpOutcome::AlreadyOver => {
+            // Evidence by itself; the read adds the provider's own times, which the bill follows.
+            let read = provider.fetch(account, provider_call_id).await;
+            match ended(&read.outcome) {
+                Some(observation) => Answered {
+                    outcome: HangUpOutcome::Ended(observation),
+                    answer: asked.answer,
+                },
+                None => asked,
+            }
+        }
+        HangUpOutcome::NotFound => {
+            let read = provider.fetch(account, provider_call_id).await;
+            Answered {
+                outcome: after_not_found(read.outcome),
+                answer: asked.answer,
+            }
+        }
+        HangUpOutcome::Ended(_)
+        | HangUpOutcome::Accepted
+        | HangUpOutcome::Retry { .. }
+        | HangUpOutcome::Refused => asked,
+    }
+}
+
+/// A provider that does not know the call to hang up may still show it when it is read.
+fn after_not_found(read: FetchOutcome) -> HangUpOutcome {
+    match read {
+        FetchOutcome::Found(observation) => match observation.progress {
+            Progress::Ended { .. } => HangUpOutcome::Ended(observation),
+            Progress::Placed | Progress::Ringing | Progress::Answered => {
+                HangUpOutcome::Retry { after: None }
+            }
+        },
+        FetchOutcome::NotFound => HangUpOutcome::NotFound,
+        FetchOutcome::Unavailable { after } => HangUpOutcome::Retry { after },
+        FetchOutcome::Refused => HangUpOutcome::Refused,
+    }
+}
+
+fn ended(read: &FetchOutcome) -> Option<Observation> {
+    match read {
+        FetchOutcome::Found(observation)
+            if matches!(observation.progress, Progress::Ended { .. }) =>
+        {
+            Some(observation.clone())
+        }
+        FetchOutcome::Found(_)
+        | FetchOutcome::NotFound
+        | FetchOutcome::Unavailable { .. }
+        | FetchOutcome::Refused => None,
+    }
+}
+
+fn disconnected() -> Answered<HangUpOutcome> {
+    Answered {
+        outcome: HangUpOutcome::Refused,
+        answer: ProviderAnswer {
+            message: Some("the provider account is disconnected; connect it again".to_owned()),
+            ..ProviderAnswer::default()
+        },
+    }
+}

@@ -1,0 +1,6 @@
+//! What each kind of job does.
+
+pub(super) mod deliver_webhook;
+pub(super) mod dial_call;
+pub(super) mod hang_up_call;
+pub(super) mod reconcile_calls;

@@ -1,0 +1,117 @@
+//! How intentions are carried out. The only caller of providers and of customers' servers.
+//!
+//! A job is taken under a lease, run with nothing open in the database, and finished by the
+//! statement that records its result, if the lease is still held. A node that dies, hangs or loses
+//! its lease simply means another attempt by whoever finds the job due: every run is safe to
+//! repeat, because it first looks at what the call has become.
+//!
+//! | loop | what | when |
+//! |---|---|---|
+//! | fast lane | jobs that this node's operations have just written, leased to it | at once |
+//! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
+//! | deliveries | events to customers | at once after a change here, else as recovery |
+//! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
+//! | clock | the offset to the database's clock | every 30 s |
+
+mod kinds;
+mod loops;
+mod worker;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+pub use worker::Worker;
+
+use crate::{
+    app::{App, provider_accounts},
+    domain::{Error, OrgScope, ProviderAccountId, Result, job::LeasedJob},
+    outbound,
+    providers::{Account, Credentials, Registry},
+    telemetry::Metrics,
+};
+
+/// How many of each may be under way at once on this node.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub hang_ups: usize,
+    pub dials: usize,
+    pub deliveries: usize,
+    /// A live call without evidence for this long is read at its provider.
+    pub quiet_after: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            hang_ups: 512,
+            dials: 64,
+            deliveries: 64,
+            quiet_after: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What jobs work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    app: App,
+    providers: Arc<Registry>,
+    webhooks: outbound::Client,
+    metrics: Arc<Metrics>,
+    /// The URL under which providers reach us, without a trailing slash.
+    public_url: Arc<str>,
+    bounds: Bounds,
+    hang_ups: Arc<Semaphore>,
+    dials: Arc<Semaphore>,
+    deliveries: Arc<Semaphore>,
+}
+
+/// What [`Jobs`] are made of.
+pub struct Parts {
+    pub app: App,
+    pub providers: Arc<Registry>,
+    pub webhooks: outbound::Client,
+    pub metrics: Arc<Metrics>,
+    pub public_url: Arc<str>,
+    pub bounds: Bounds,
+}
+
+impl Jobs {
+    pub fn new(parts: Parts) -> Self {
+        let bounds = parts.bounds;
+        Self {
+            app: parts.app.for_workers(),
+            providers: parts.providers,
+            webhooks: parts.webhooks,
+            metrics: parts.metrics,
+            public_url: parts.public_url,
+            bounds,
+            hang_ups: Arc::new(Semaphore::new(bounds.hang_ups)),
+            dials: Arc::new(Semaphore::new(bounds.dials)),
+            deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
+        }
+    }
+
+    /// The account, opened; `None`: it is disconnected.
+    async fn account(&self, id: ProviderAccountId) -> Result<Option<Account>> {
+        let Some(open) = provider_accounts::open(&self.app, id).await? else {
+            return Ok(None);
+        };
+        let credentials = Credentials::parse(open.provider, &open.credentials)
+            .map_err(|error| Error::internal("read a provider account's credentials", error))?;
+        Ok(Some(Account {
+            id: open.id,
+            organization_id: open.organization_id,
+            kind: open.provider,
+            external_id: open.external_id.clone(),
+            api_base_url: open.api_base_url.clone(),
+            credentials,
+        }))
+    }
+}
+
+/// The organisation of a job that was claimed from our own queue.
+fn scope_of(job: &LeasedJob) -> OrgScope {
+    OrgScope::assume(job.organization_id)
+}

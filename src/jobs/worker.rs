@@ -1,0 +1,250 @@
+//! Takes jobs and deliveries and runs them. One round at a time can be asked for by hand: that is
+//! how tests run everything that is due without waiting for a clock.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{Jobs, kinds, scope_of};
+use crate::{
+    app::FastLaneJob,
+    db::{self, calls::CallRef, webhook_deliveries::Claimed},
+    domain::{
+        LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
+        call::Call,
+        job::{DIAL_LEASE, JobKind, LeasedJob},
+    },
+};
+
+/// Organisations looked at in one round, and jobs taken from one of them: so that one tenant's
+/// queue never keeps the others waiting.
+const ORGANIZATIONS_PER_ROUND: i64 = 64;
+const JOBS_PER_ORGANIZATION: i64 = 32;
+const DELIVERIES_PER_ORGANIZATION: i64 = 64;
+
+/// The longest timeout of an endpoint (120 s) and the time to record it.
+const DELIVERY_LEASE: time::Duration = time::Duration::seconds(150);
+
+/// Answered keys are kept for two days, more than the promised 24 hours; those without an answer
+/// for 45 s, when their operation is dead.
+const KEYS_KEPT: time::Duration = time::Duration::days(2);
+const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
+
+/// Runs jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    pub(super) jobs: Jobs,
+}
+
+impl Worker {
+    pub fn new(jobs: Jobs) -> Self {
+        Self { jobs }
+    }
+
+    /// Runs a job that this node has just written.
+    pub async fn run_fresh(&self, fresh: FastLaneJob) {
+        let FastLaneJob { job, call } = fresh;
+        self.run(job, Some(*call)).await;
+    }
+
+    /// Gives back what was handed over and not begun, for another node to take at once.
+    pub async fn release(&self, job: &LeasedJob) {
+        let now = self.jobs.app.ambient.now();
+        let (id, lease) = (job.id, job.lease);
+        let done = db::jobs::run_again(&self.jobs.app.db, scope_of(job), id, lease, now).await;
+        log_failure("release a job", done);
+    }
+
+    /// Takes and runs every job that is due now, a bounded number per organisation. Returns how many.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn run_due(&self) -> Result<usize> {
+        let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
+        let now = ambient.now();
+        let mut running = JoinSet::new();
+        for organization_id in
+            db::jobs::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
+        {
+            let scope = OrgScope::assume(organization_id);
+            let lease = LeaseToken(ambient.entropy.uuid());
+            let until = now.plus(DIAL_LEASE);
+            let jobs = db::jobs::claim(db, scope, now, lease, until, JOBS_PER_ORGANIZATION).await?;
+            for job in jobs {
+                let worker = self.clone();
+                running.spawn(async move { worker.run(job, None).await });
+            }
+        }
+        Ok(finished(running).await)
+    }
+
+    /// Attempts every delivery that is due now, a bounded number per organisation. Returns how many.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn deliver_due(&self) -> Result<usize> {
+        let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
+        let now = ambient.now();
+        let mut running = JoinSet::new();
+        for organization_id in
+            db::webhook_deliveries::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
+        {
+            let scope = OrgScope::assume(organization_id);
+            let lease = LeaseToken(ambient.entropy.uuid());
+            let until = now.plus(DELIVERY_LEASE);
+            let most = DELIVERIES_PER_ORGANIZATION;
+            let claimed = db::webhook_deliveries::claim(db, scope, now, lease, until, most).await?;
+            for call in by_call(claimed) {
+                let worker = self.clone();
+                running.spawn(async move { worker.deliver(scope, call, lease).await });
+            }
+        }
+        Ok(finished(running).await)
+    }
+
+    /// Looks at every call whose truth must be asked again, and forgets old idempotency keys.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn reconcile(&self) -> Result<usize> {
+        let (db, now) = (&self.jobs.app.db, self.jobs.app.ambient.now());
+        let quiet =
+            time::Duration::try_from(self.jobs.bounds.quiet_after).unwrap_or(time::Duration::MAX);
+        db::idempotency::purge(db, now.plus(-KEYS_KEPT), now.plus(-KEYS_DEAD_AFTER)).await?;
+        let most = kinds::reconcile_calls::MOST_PER_ROUND;
+        let overdue = db::calls::overdue(db, now.plus(-quiet), now, most).await?;
+        let count = overdue.len();
+        let queue = Arc::new(std::sync::Mutex::new(overdue));
+        let mut running = JoinSet::new();
+        for _ in 0..8 {
+            let (worker, queue) = (self.clone(), Arc::clone(&queue));
+            running.spawn(async move { worker.reconcile_from(&queue).await });
+        }
+        finished(running).await;
+        Ok(count)
+    }
+
+    async fn reconcile_from(
+        &self,
+        queue: &std::sync::Mutex<Vec<(OrganizationId, crate::domain::CallId)>>,
+    ) {
+        loop {
+            let next = queue.lock().ok().and_then(|mut queue| queue.pop());
+            let Some((organization_id, call_id)) = next else {
+                return;
+            };
+            let done = kinds::reconcile_calls::run(&self.jobs, organization_id, call_id).await;
+            log_failure("reconcile a call", done);
+        }
+    }
+
+    /// Runs one job under the bound of its kind; a failure leaves it to its lease.
+    async fn run(&self, job: LeasedJob, call: Option<Call>) {
+        let bound = match job.kind {
+            JobKind::HangUpCall => &self.jobs.hang_ups,
+            JobKind::DialCall => &self.jobs.dials,
+        };
+        let Ok(_permit) = bound.acquire().await else {
+            return;
+        };
+        let deadline = Duration::from_secs(job.kind.lease().whole_seconds().unsigned_abs());
+        let done = tokio::time::timeout(deadline, self.carry_out(&job, call)).await;
+        match done {
+            Ok(done) => log_failure(job.kind.as_str(), done),
+            Err(_elapsed) => {
+                tracing::error!(
+                    call.id = %job.call_id, job = job.kind.as_str(),
+                    "a job did not end within its lease; it runs again"
+                );
+            }
+        }
+    }
+
+    async fn carry_out(&self, job: &LeasedJob, call: Option<Call>) -> Result<()> {
+        let fresh = call.is_some();
+        let call = match call {
+            Some(call) => call,
+            None => {
+                let reference = CallRef::from(job.call_id);
+                let scope = scope_of(job);
+                match db::calls::find(&self.jobs.app.db, scope, &reference).await? {
+                    Some(call) => call,
+                    None => return Ok(()),
+                }
+            }
+        };
+        match job.kind {
+            JobKind::HangUpCall => kinds::hang_up_call::run(&self.jobs, job, call).await,
+            JobKind::DialCall => kinds::dial_call::run(&self.jobs, job, call, fresh).await,
+        }
+    }
+
+    /// Attempts the deliveries of one call to one endpoint, in order.
+    async fn deliver(&self, scope: OrgScope, claimed: Vec<Claimed>, lease: LeaseToken) {
+        for delivery in claimed {
+            let Ok(_permit) = self.jobs.deliveries.acquire().await else {
+                return;
+            };
+            let done = kinds::deliver_webhook::run(&self.jobs, scope, &delivery, lease).await;
+            log_failure("deliver a webhook", done);
+        }
+    }
+
+    /// Tells the clock how far the database's clock is ahead.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn follow_clock(&self) -> Result<()> {
+        let clock = &self.jobs.app.ambient.clock;
+        clock.set_offset_millis(0);
+        let before = clock.now();
+        let there = db::now(&self.jobs.app.db).await?;
+        let after = clock.now();
+        clock.set_offset_millis(offset_millis(before, there, after));
+        Ok(())
+    }
+}
+
+/// How far `there` is ahead of the middle between `before` and `after`; nothing when the difference
+/// is within the uncertainty of the question.
+fn offset_millis(before: Timestamp, there: Timestamp, after: Timestamp) -> i64 {
+    let middle = i64::midpoint(before.unix_millis(), after.unix_millis());
+    let offset = there.unix_millis() - middle;
+    let uncertainty = after.unix_millis() - before.unix_millis() + 2;
+    if offset.abs() <= uncertainty {
+        0
+    } else {
+        offset
+    }
+}
+
+/// Deliveries grouped by endpoint and call, each group in order.
+fn by_call(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
+    let mut groups: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
+    for delivery in claimed {
+        groups
+            .entry((delivery.endpoint_id, delivery.call_id))
+            .or_default()
+            .push(delivery);
+    }
+    groups.into_values().collect()
+}
+
+async fn finished(mut running: JoinSet<()>) -> usize {
+    let mut count = 0;
+    while let Some(ended) = running.join_next().await {
+        count += 1;
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    count
+}
+
+pub(super) fn log_failure<T>(what: &str, done: Result<T>) {
+    if let Err(error) = done {
+        tracing::error!(what, error.code = error.code.as_str(), causes = %error.causes(), "failed; it is tried again");
+    }
+}

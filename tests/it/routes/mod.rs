@@ -1,0 +1,3 @@
+//! The routes, as their clients see them.
+
+mod main_job;

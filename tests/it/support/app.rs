@@ -1,0 +1,291 @@
+//! A running node with a simulated provider and a webhook receiver, on a database of its own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use onhook::{
+    ambient::{Ambient, ManualClock, SeededEntropy, Tasks},
+    app::{
+        Actor, App,
+        actor::By,
+        organizations::{self, NewAccount, TokenGrant},
+        webhook_endpoints::{self, NewEndpoint},
+    },
+    boot::{Node, Settings},
+    config,
+    domain::{
+        AgentId, OrgScope, OrganizationId, ProviderAccountId, Timestamp, WebhookEndpointId,
+        agent::AgentSettings,
+        provider::ProviderKind,
+        token::{Environment, Scope},
+        webhook::signature::SigningSecret,
+    },
+    simulator::{Receiver, SimulatedAccount, Simulator},
+};
+use serde_json::{Value, json};
+use strum::VariantArray as _;
+
+use super::{
+    client::TestClient,
+    database::{self, TestDatabase},
+    wait::wait_for,
+};
+
+/// What seals secrets in tests.
+pub const SECRET_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub const TOKEN_PEPPER: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+/// An organisation with everything that a call needs.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub organization_id: OrganizationId,
+    pub agent_id: AgentId,
+    /// Every scope, live.
+    pub token: String,
+    pub account_id: ProviderAccountId,
+    pub account_sid: String,
+    pub auth_token: String,
+    pub endpoint_id: WebhookEndpointId,
+    pub webhook_secret: String,
+    pub scope: OrgScope,
+}
+
+/// A node, its provider and its customers' receiver.
+pub struct TestApp {
+    pub node: Node,
+    pub app: App,
+    pub simulator: Simulator,
+    pub receiver: Receiver,
+    /// The clock, when the test moves it.
+    pub clock: Option<Arc<ManualClock>>,
+    /// The tenant that most tests act as, and its client.
+    pub tenant: Tenant,
+    pub client: TestClient,
+    /// Another organisation.
+    pub stranger: Tenant,
+    /// `/_sim` and the provider's face.
+    pub sim: TestClient,
+    pub ambient: Ambient,
+    pub database: TestDatabase,
+}
+
+impl TestApp {
+    /// Everything runs by itself, in real time.
+    pub async fn running() -> Self {
+        Self::start(None).await
+    }
+
+    /// The clock stands still until the test moves it, and recovery, deliveries and reconciliation
+    /// run only when the test asks the worker for a round. The fast lane runs.
+    pub async fn by_hand() -> Self {
+        let start: Timestamp = "2026-11-21T09:30:00Z".parse().expect("a time");
+        Self::start(Some(Arc::new(ManualClock::at(start)))).await
+    }
+
+    async fn start(clock: Option<Arc<ManualClock>>) -> Self {
+        let database = database::fresh().await;
+        let ambient = match &clock {
+            None => Ambient::system(),
+            Some(clock) => Ambient {
+                clock: Arc::clone(clock) as Arc<_>,
+                entropy: Arc::new(SeededEntropy::new(7)),
+                tasks: Tasks::default(),
+            },
+        };
+        let config = config::from_variables(variables(&database.url)).expect("a configuration");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let simulator = Simulator::start(any, ambient.clone(), Vec::new())
+            .await
+            .expect("simulator");
+        let receiver = Receiver::start(any, ambient.clone(), None)
+            .await
+            .expect("receiver");
+        let settings = Settings {
+            config,
+            ambient: ambient.clone(),
+            run_loops: clock.is_none(),
+        };
+        let node = Node::start(settings).await.expect("a node");
+        let app = node.app.clone();
+        let sim = TestClient::new(&simulator.base_url(), None);
+        let tenant = found(&app, &simulator, &receiver, &sim, "Tenant").await;
+        let stranger = found(&app, &simulator, &receiver, &sim, "Stranger").await;
+        let client = TestClient::new(&format!("http://{}", node.address), Some(&tenant.token));
+        Self {
+            node,
+            app,
+            simulator,
+            receiver,
+            clock,
+            tenant,
+            client,
+            stranger,
+            sim,
+            ambient,
+            database,
+        }
+    }
+
+    /// Places a call as the tenant and returns its id.
+    pub async fn place(&self) -> String {
+        let body = json!({"agent_id": self.tenant.agent_id, "to": "+15550101"});
+        let reply = self.client.post("/api/v1/calls", &body).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        reply.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Places a call and waits until it is answered.
+    pub async fn place_answered(&self) -> String {
+        let id = self.place().await;
+        self.wait_for_status(&id, "in-progress").await;
+        id
+    }
+
+    /// The call as the API shows it.
+    pub async fn call(&self, id: &str) -> Value {
+        self.client.get(&format!("/api/v1/calls/{id}")).await.json()
+    }
+
+    pub async fn wait_for_status(&self, id: &str, status: &str) -> Value {
+        let done = |call: &Value| call["status"] == status;
+        wait_for(&format!("call {id} to be {status}"), || self.call(id), done).await
+    }
+
+    /// The call as the simulated provider knows it, by our id.
+    pub async fn at_provider(&self, id: &str) -> Value {
+        let call = self.call(id).await;
+        let sid = call["call_sid"].as_str().expect("a sid").to_owned();
+        self.sim.get(&format!("/_sim/calls/{sid}")).await.json()
+    }
+
+    /// Scripts a fault of the provider.
+    pub async fn fault(&self, operation: &str, times: u32, how: &Value) {
+        let mut fault = json!({"provider": "twilio", "operation": operation, "times": times});
+        fault
+            .as_object_mut()
+            .expect("an object")
+            .extend(how.as_object().expect("an object").clone());
+        let reply = self.sim.post("/_sim/faults", &fault).await;
+        assert!(reply.status < 300, "{}", reply.text);
+    }
+
+    /// Moves the clock, in tests that hold it.
+    pub fn advance(&self, seconds: i64) {
+        let clock = self.clock.as_ref().expect("TestApp::by_hand");
+        clock.advance(time::Duration::seconds(seconds));
+    }
+
+    /// Makes a token of the tenant with these scopes, perhaps for some agents only.
+    pub async fn token(
+        &self,
+        environment: Environment,
+        scopes: &[Scope],
+        agents: Option<Vec<AgentId>>,
+    ) -> String {
+        let grant = TokenGrant {
+            name: "test".to_owned(),
+            environment,
+            scopes: scopes.to_vec(),
+            agent_ids: agents,
+        };
+        let made = organizations::make_token(&self.app, self.tenant.scope, grant).await;
+        made.expect("a token").1.reveal().to_owned()
+    }
+
+    /// Ends everything in order.
+    pub async fn stop(self) {
+        self.node.stop().await;
+    }
+}
+
+/// The configuration of a test's node, as variables.
+pub fn variables(database_url: &str) -> BTreeMap<String, String> {
+    [
+        ("DATABASE_URL", database_url),
+        ("ONHOOK_DATABASE_REQUEST_CONNECTIONS", "8"),
+        ("ONHOOK_DATABASE_WORKER_CONNECTIONS", "8"),
+        ("ONHOOK_LISTEN", "127.0.0.1:0"),
+        ("ONHOOK_OPERATOR_LISTEN", "127.0.0.1:0"),
+        ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),
+        ("ONHOOK_SECRET_KEY", SECRET_KEY),
+        ("ONHOOK_TOKEN_PEPPER", TOKEN_PEPPER),
+        ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Founds an organisation with an agent, a token, a simulated account and a webhook endpoint.
+pub async fn found(
+    app: &App,
+    simulator: &Simulator,
+    receiver: &Receiver,
+    sim: &TestClient,
+    name: &str,
+) -> Tenant {
+    let founded = organizations::found(app, name, &AgentSettings::default())
+        .await
+        .expect("founded");
+    let scope = OrgScope::assume(founded.organization_id);
+    let grant = TokenGrant {
+        name: "all".to_owned(),
+        environment: Environment::Live,
+        scopes: Scope::VARIANTS.to_vec(),
+        agent_ids: None,
+    };
+    let (_, token) = organizations::make_token(app, scope, grant)
+        .await
+        .expect("a token");
+    let account_sid = format!("AC{}", app.ambient.entropy.uuid().simple());
+    let auth_token = app.ambient.entropy.uuid().simple().to_string();
+    let account = SimulatedAccount {
+        provider: ProviderKind::Twilio,
+        external_id: account_sid.clone(),
+        secret: auth_token.clone(),
+    };
+    let body =
+        json!({"provider": "twilio", "external_id": account.external_id, "secret": account.secret});
+    let registered = sim.post("/_sim/accounts", &body).await;
+    assert!(registered.status < 300, "{}", registered.text);
+    let account_id = organizations::connect_account(
+        app,
+        scope,
+        NewAccount {
+            provider: ProviderKind::Twilio,
+            name: "Simulated".to_owned(),
+            external_id: account_sid.clone(),
+            api_base_url: Some(format!("{}/twilio", simulator.base_url())),
+            simulated: true,
+            credentials: json!({"auth_token": auth_token}),
+            number: "+15550100".parse().expect("a number"),
+            agent_id: founded.agent_id,
+            rate: Some(organizations::demo_rate(app)),
+        },
+    )
+    .await
+    .expect("an account");
+    let by = By {
+        scope,
+        actor: &Actor::System("test"),
+    };
+    let endpoint = NewEndpoint {
+        url: format!("{}/{name}", receiver.base_url()),
+        events: Vec::new(),
+        agent_id: None,
+        timeout_seconds: 15,
+    };
+    let (endpoint, secret) = webhook_endpoints::create(app, by, &endpoint)
+        .await
+        .expect("endpoint");
+    receiver.trust(SigningSecret::parse(&secret.reveal()).expect("a secret"));
+    Tenant {
+        organization_id: founded.organization_id,
+        agent_id: founded.agent_id,
+        token: token.reveal().to_owned(),
+        account_id,
+        account_sid,
+        auth_token,
+        endpoint_id: endpoint.id,
+        webhook_secret: secret.reveal(),
+        scope,
+    }
+}

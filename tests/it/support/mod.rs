@@ -1,0 +1,6 @@
+//! What tests stand on: a database each, a running node with a simulated provider, a client.
+
+pub mod app;
+pub mod client;
+pub mod database;
+pub mod wait;
