@@ -5,5 +5,6 @@
     reason = "one binary: what its modules share is public among them"
 )]
 
+mod invariants;
 mod routes;
 mod support;
