@@ -9,8 +9,8 @@ use crate::{
     domain::Timestamp,
 };
 
-/// Checks everything, prints each check with who breaks it, and returns whether all hold. On a
-/// million calls it takes minutes; it reads only and keeps nobody waiting.
+/// Checks everything, prints each check with who breaks it, and returns whether all hold. It
+/// reads only, and keeps nobody waiting however long it takes.
 pub(super) async fn run(db: &Db, now: Timestamp) -> Result<bool, Failure> {
     let results = invariants::run(db, now).await?;
     for (check, offenders) in &results {
@@ -28,11 +28,13 @@ fn report(check: &Check, offenders: &[String]) -> String {
     if offenders.is_empty() {
         return format!("ok      {}", check.name);
     }
-    let lines: String = offenders
-        .iter()
-        .map(|offender| format!("\n          {offender}"))
-        .collect();
-    format!("BROKEN  {}: {}{lines}", check.name, check.says)
+    let mut lines = vec![format!("BROKEN  {}: {}", check.name, check.says)];
+    lines.extend(
+        offenders
+            .iter()
+            .map(|offender| format!("          {offender}")),
+    );
+    lines.join("\n")
 }
 
 #[cfg(test)]
