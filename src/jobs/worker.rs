@@ -164,12 +164,11 @@ impl Worker {
 
     async fn carry_out(&self, job: &LeasedJob, call: Option<Call>) -> Result<()> {
         let fresh = call.is_some();
-        let call = match call {
-            Some(call) => Some(call),
-            None => {
-                let reference = CallRef::from(job.call_id);
-                db::calls::find(&self.jobs.app.db, scope_of(job), &reference).await?
-            }
+        let call = if call.is_some() {
+            call
+        } else {
+            let reference = CallRef::from(job.call_id);
+            db::calls::find(&self.jobs.app.db, scope_of(job), &reference).await?
         };
         let Some(call) = call else { return Ok(()) };
         match job.kind {
