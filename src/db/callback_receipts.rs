@@ -1,9 +1,7 @@
 //! The inbox of provider callbacks. One that changes its call is recorded with the change
 //! (`db::calls::apply`); the others are recorded here.
 
-use serde_json::Value;
-
-use super::Db;
+use super::{Db, calls::ReceiptRow};
 use crate::domain::{CallId, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp};
 
 /// Records a callback that changed nothing: late, stale or a repetition.
@@ -13,11 +11,9 @@ use crate::domain::{CallId, OrgScope, OrganizationId, ProviderAccountId, Result,
 pub async fn insert_stale(
     db: &Db,
     scope: OrgScope,
-    account_id: ProviderAccountId,
-    receipt_key: &str,
     call_id: CallId,
+    receipt: &ReceiptRow,
     now: Timestamp,
-    body: &Value,
 ) -> Result<()> {
     db.run(
         "record a callback that changed nothing",
@@ -27,11 +23,11 @@ pub async fn insert_stale(
             VALUES ($1, $2, $3, $4, 'stale', $5, $6)
             ON CONFLICT (organization_id, provider_account_id, receipt_key) DO NOTHING",
             scope.id() as OrganizationId,
-            account_id as ProviderAccountId,
-            receipt_key,
+            receipt.provider_account_id as ProviderAccountId,
+            receipt.receipt_key,
             call_id as CallId,
             now as Timestamp,
-            body
+            receipt.body
         )
         .execute(&db.pool),
     )

@@ -41,19 +41,21 @@ pub async fn create(
     Ok(())
 }
 
+/// A number on an account, for an agent.
+#[derive(Clone, Debug)]
+pub struct NewPhoneNumber<'a> {
+    pub id: PhoneNumberId,
+    pub number: &'a Phone,
+    pub provider_account_id: ProviderAccountId,
+    pub agent_id: AgentId,
+    pub created_at: Timestamp,
+}
+
 /// Gives an agent a number on an account.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn add_phone_number(
-    db: &Db,
-    scope: OrgScope,
-    id: PhoneNumberId,
-    number: &Phone,
-    account_id: ProviderAccountId,
-    agent_id: AgentId,
-    now: Timestamp,
-) -> Result<()> {
+pub async fn add_phone_number(db: &Db, scope: OrgScope, new: &NewPhoneNumber<'_>) -> Result<()> {
     db.run(
         "add a phone number",
         sqlx::query!(
@@ -61,11 +63,11 @@ pub async fn add_phone_number(
                 id, number, provider_account_id, agent_id, created_at)
             VALUES ($1, $2, $3, $4, $5, $6)",
             scope.id() as OrganizationId,
-            id as PhoneNumberId,
-            number.reveal(),
-            account_id as ProviderAccountId,
-            agent_id as AgentId,
-            now as Timestamp
+            new.id as PhoneNumberId,
+            new.number.reveal(),
+            new.provider_account_id as ProviderAccountId,
+            new.agent_id as AgentId,
+            new.created_at as Timestamp
         )
         .execute(&db.pool),
     )

@@ -10,16 +10,19 @@ use tokio::sync::{Notify, watch};
 
 use crate::domain::{CallId, call::Call};
 
+/// A call as its last change on this node left it; none yet: unchanged since it is watched.
+type LastChange = Option<Arc<Call>>;
+
 /// Announces changes that this node has committed.
 #[derive(Clone, Default)]
 pub struct Wake {
-    calls: Arc<Mutex<HashMap<CallId, watch::Sender<Option<Arc<Call>>>>>>,
+    calls: Arc<Mutex<HashMap<CallId, watch::Sender<LastChange>>>>,
     deliveries: Arc<Notify>,
 }
 
 /// A subscription to one call's changes; ends when dropped.
 pub struct CallWatch {
-    receiver: watch::Receiver<Option<Arc<Call>>>,
+    receiver: watch::Receiver<LastChange>,
     call_id: CallId,
     wake: Wake,
 }

@@ -63,8 +63,8 @@ pub(super) struct Problem {
 }
 
 /// The canonical answer to a failed request, logged once when it is our fault.
-pub(super) fn problem(error: Error, request_id: &str, path: &str) -> Answer {
-    log(&error, request_id);
+pub(super) fn problem(error: &Error, request_id: &str, path: &str) -> Answer {
+    log(error, request_id);
     let status = status(error.code);
     let body = Problem {
         kind: format!("/docs/errors#{}", error.code.as_str()),
@@ -76,7 +76,7 @@ pub(super) fn problem(error: Error, request_id: &str, path: &str) -> Answer {
         request_id: request_id.to_owned(),
         errors: error.problems.clone(),
     };
-    Answer::problem(status, &body).retry_like(&error)
+    Answer::problem(status, &body).retry_like(error)
 }
 
 /// Writes a fault of ours to the log, with its causes.

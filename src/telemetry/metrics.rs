@@ -222,7 +222,7 @@ impl Metrics {
         }
     }
 
-    /// OpenMetrics text.
+    /// The `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

@@ -29,14 +29,14 @@ const MOST_ROUNDS: u32 = 64;
 pub(crate) enum Applied {
     /// The call afterwards.
     Changed(Box<Change>),
-    Unchanged(Call, Unchanged),
+    Unchanged(Box<Call>, Unchanged),
 }
 
 impl Applied {
     pub(crate) fn call(self) -> Call {
         match self {
             Self::Changed(change) => change.call,
-            Self::Unchanged(call, _) => call,
+            Self::Unchanged(call, _) => *call,
         }
     }
 }
@@ -53,7 +53,7 @@ async fn change(
     for _ in 0..MOST_ROUNDS {
         let now = app.ambient.now();
         let change = match decide(&call, input, now) {
-            Decision::Unchanged(why) => return Ok(Applied::Unchanged(call, why)),
+            Decision::Unchanged(why) => return Ok(Applied::Unchanged(Box::new(call), why)),
             Decision::Change(change) => change,
         };
         let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));

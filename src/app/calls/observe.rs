@@ -54,12 +54,12 @@ pub async fn report(
     else {
         return Ok(Observed::UnknownCall);
     };
+    let receipt = ReceiptRow {
+        provider_account_id: report.provider_account_id,
+        receipt_key: report.receipt_key.clone(),
+        body: report.body.clone(),
+    };
     if let Some(observation) = &report.observation {
-        let receipt = ReceiptRow {
-            provider_account_id: report.provider_account_id,
-            receipt_key: report.receipt_key.clone(),
-            body: report.body.clone(),
-        };
         let applied = change(
             app,
             scope,
@@ -74,18 +74,8 @@ pub async fn report(
             return Ok(Observed::Applied);
         }
     }
-    let (account_id, key) = (report.provider_account_id, &report.receipt_key);
     let now = app.ambient.now();
-    db::callback_receipts::insert_stale(
-        &app.db,
-        scope,
-        account_id,
-        key,
-        call_id,
-        now,
-        &report.body,
-    )
-    .await?;
+    db::callback_receipts::insert_stale(&app.db, scope, call_id, &receipt, now).await?;
     Ok(Observed::Stale)
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::App;
 use crate::{
-    db::{self, provider_accounts::AccountRow, tokens::NewToken},
+    db::{self, organizations::NewPhoneNumber, provider_accounts::AccountRow, tokens::NewToken},
     domain::{
         AgentId, Error, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId, RateCardId,
         Result, TokenId,
@@ -128,17 +128,14 @@ pub async fn connect_account(
         credentials: sealed,
     };
     db::provider_accounts::insert(&app.db, scope, &row, &new.name, now).await?;
-    let number_id = PhoneNumberId(app.ambient.entropy.uuid());
-    db::organizations::add_phone_number(
-        &app.db,
-        scope,
-        number_id,
-        &new.number,
-        id,
-        new.agent_id,
-        now,
-    )
-    .await?;
+    let number = NewPhoneNumber {
+        id: PhoneNumberId(app.ambient.entropy.uuid()),
+        number: &new.number,
+        provider_account_id: id,
+        agent_id: new.agent_id,
+        created_at: now,
+    };
+    db::organizations::add_phone_number(&app.db, scope, &number).await?;
     if let Some(rate) = &new.rate {
         db::organizations::add_rate_card(&app.db, scope, new.provider, rate, now).await?;
     }

@@ -146,7 +146,7 @@ pub(super) async fn nowhere(incoming: Incoming) -> Answer {
         incoming.method
     );
     let error = Error::new(ErrorCode::RouteNotFound, detail);
-    error::problem(error, &incoming.context.request_id, incoming.uri.path())
+    error::problem(&error, &incoming.context.request_id, incoming.uri.path())
 }
 
 /// The path is here, the method is not.
@@ -156,5 +156,5 @@ pub(super) async fn wrong_method(incoming: Incoming) -> Answer {
         incoming.method
     );
     let error = Error::new(ErrorCode::MethodNotAllowed, detail);
-    error::problem(error, &incoming.context.request_id, incoming.uri.path())
+    error::problem(&error, &incoming.context.request_id, incoming.uri.path())
 }

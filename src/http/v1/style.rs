@@ -8,6 +8,6 @@ use crate::{
 /// The answer to a canonical request.
 pub(in crate::http) fn finish(incoming: &Incoming, result: Result<Answer>) -> Answer {
     result.unwrap_or_else(|error| {
-        error::problem(error, &incoming.context.request_id, incoming.uri.path())
+        error::problem(&error, &incoming.context.request_id, incoming.uri.path())
     })
 }

@@ -168,7 +168,7 @@ impl CreateCall {
         if !(0..=LONGEST_DELAY).contains(&self.delay_seconds) {
             return Err(wrong("/delay_seconds", "range", "must be from 0 to 604800"));
         }
-        if let Some(limits) = &self.limits {
+        if let Some(limits) = self.limits {
             check_limits(limits)?;
         }
         if let Some(reference) = &self.client_reference {
@@ -192,7 +192,7 @@ impl CreateCall {
     }
 }
 
-pub(super) fn check_limits(limits: &Limits) -> Result<()> {
+pub(super) fn check_limits(limits: Limits) -> Result<()> {
     if !(1..=86_400).contains(&limits.max_duration_seconds) {
         return Err(wrong(
             "/limits/max_duration_seconds",
