@@ -4,5 +4,6 @@
 #![cfg(test)]
 
 mod architecture;
+mod breaches;
 mod migrations;
 mod support;
