@@ -2,13 +2,11 @@
 //!
 //! Unit tests are beside what they test, in `src`.
 #![cfg(test)]
-#![expect(
-    unreachable_pub,
-    reason = "one binary: what its modules share is public among them"
-)]
+#![expect(unreachable_pub, reason = "one binary: what its modules share is public among them")]
 
 mod architecture;
 mod breaches;
+mod invariants;
 mod migrations;
 mod routes;
 mod support;
