@@ -28,11 +28,8 @@ fn report(check: &Check, offenders: &[String]) -> String {
     if offenders.is_empty() {
         return format!("ok      {}", check.name);
     }
-    let lines: String = offenders
-        .iter()
-        .map(|offender| format!("\n          {offender}"))
-        .collect();
-    format!("BROKEN  {}: {}{lines}", check.name, check.says)
+    let lines = offenders.join("\n          ");
+    format!("BROKEN  {}: {}\n          {lines}", check.name, check.says)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //!
 //! Unit tests are beside what they test, in `src`.
 #![cfg(test)]
-#![expect(unreachable_pub, reason = "one binary: what its modules share is public among them")]
+#![expect(
+    unreachable_pub,
+    reason = "one binary: what its modules share is public among them"
+)]
 
 mod architecture;
 mod breaches;
