@@ -120,7 +120,8 @@ impl Draft {
             .as_ref()
             .map_or(now, |wish| wish.requested_at)
             .min(now);
-        at.unwrap_or(now).min(latest).max(self.latest_known())
+        let at = at.map_or(now, |at| within_its_second(at, now));
+        at.min(latest).max(self.latest_known())
     }
 
     /// The latest instant of the call that was published.
@@ -131,4 +132,12 @@ impl Draft {
             .flatten()
             .fold(call.created_at, Timestamp::max)
     }
+}
+
+/// Some providers tell whole seconds: what they report within that second happened a moment ago,
+/// and up to a second of a bill hangs on it.
+fn within_its_second(at: Timestamp, now: Timestamp) -> Timestamp {
+    let whole = at.unix_millis() % 1000 == 0;
+    let just_now = (0..1000).contains(&(now.unix_millis() - at.unix_millis()));
+    if whole && just_now { now } else { at }
 }

@@ -93,3 +93,13 @@ fn the_rate_is_the_one_pinned_at_the_creation() {
         .cost;
     assert_eq!(cost.unwrap().amount_micros, 420_000);
 }
+
+#[test]
+fn a_whole_second_told_within_it_is_taken_as_the_moment_it_was_told() {
+    let now = at(10).plus(time::Duration::milliseconds(640));
+    let answered = seen(Progress::Answered, Some(at(10)), Source::Callback);
+    let told_at_once = Event::Seen(answered.clone()).change(&ringing(), now).call;
+    assert_eq!(told_at_once.answered_at, Some(now));
+    let told_late = Event::Seen(answered).change(&ringing(), at(12)).call;
+    assert_eq!(told_late.answered_at, Some(at(10)));
+}
