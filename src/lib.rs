@@ -10,12 +10,14 @@
 //! | may a call go from A to B | `domain/call/status.rs` |
 //! | what anything that happens does to a call | `domain/call/decide.rs` |
 //! | why and by whom a call ended | `domain/call/end_reason.rs` |
-//! | what a call costs | `domain/billing/rate.rs` |
+//! | the times, reason and price of an end | `domain/call/ending.rs` |
+//! | what a duration costs | `domain/billing/rate.rs` |
 //! | what happens when someone ends a call | `app/calls/end.rs` |
 //! | what happens when someone places one | `app/calls/start.rs` |
 //! | how a provider's report is applied | `app/calls/observe.rs` |
 //! | how a provider is asked to hang up, and how often | `jobs/kinds/hang_up_call.rs` |
 //! | what becomes of a dial whose answer was lost | `jobs/kinds/dial_call.rs` |
+//! | how due webhooks are taken, and how one is sent | `jobs/deliveries.rs`, `jobs/kinds/deliver_webhook.rs` |
 //! | what is asked again without anybody asking | `jobs/kinds/reconcile_calls.rs` |
 //! | which loops run, and how often | `jobs/mod.rs`, `jobs/loops.rs` |
 //! | how Twilio is told | `providers/twilio/request.rs` |
@@ -33,6 +35,7 @@
 //! | the JSON of an event, its id | `domain/webhook/envelope.rs` |
 //! | retry delays of a call's job / of a webhook | `domain/backoff.rs` / `domain/webhook/schedule.rs` |
 //! | how an `Idempotency-Key` is kept | `app/idempotency.rs` |
+//! | what must always hold of the data | `db/invariants/` |
 //! | which addresses may be reached | `outbound/guard.rs` |
 //! | how secrets are sealed, tokens hashed | `crypto/` |
 //! | an environment variable | `config/read.rs`, `.env.example` |
