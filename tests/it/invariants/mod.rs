@@ -73,38 +73,35 @@ impl Sound {
             db,
             next: 1000,
         };
-        sound.write_calls().await;
+        sound.write_calls_that_are_over().await;
+        sound.write_live_calls().await;
         sound
     }
 
-    async fn write_calls(&mut self) {
-        let wished_and_over = self.talking("CA1", false).await;
-        let wished_and_over = self.wish(wished_and_over).await;
-        let over = observation("CA1", completed(), 25);
-        self.change(wished_and_over, &Input::Observed(&over), 25)
-            .await;
-
-        let over_by_itself = self.talking("CA2", false).await;
-        let over = observation("CA2", completed(), 22);
-        self.change(over_by_itself, &Input::Observed(&over), 25)
-            .await;
-
-        let test = self.talking("CA3", true).await;
-        let over = observation("CA3", completed(), 22);
-        self.change(test, &Input::Observed(&over), 25).await;
-
+    async fn write_calls_that_are_over(&mut self) {
+        let wished = self.talking("CA1", false).await;
+        let wished = self.wish(wished).await;
+        self.end(wished, "CA1").await;
+        for (sid, test) in [("CA2", false), ("CA3", true)] {
+            let talking = self.talking(sid, test).await;
+            self.end(talking, sid).await;
+        }
         let queued = self.create(DialState::Queued, false).await;
         self.wish(queued).await;
+    }
+
+    async fn write_live_calls(&mut self) {
         self.create(DialState::Queued, false).await;
         let in_flight = self.create(DialState::InFlight, false).await;
         self.wish(in_flight).await;
-
-        let ending = self.talking("CA4", false).await;
-        let ending = self.wish(ending).await;
-        self.hung_up(ending, &HangUpOutcome::Accepted).await;
-        let failed = self.talking("CA5", false).await;
-        let failed = self.wish(failed).await;
-        self.hung_up(failed, &HangUpOutcome::Refused).await;
+        for (sid, outcome) in [
+            ("CA4", HangUpOutcome::Accepted),
+            ("CA5", HangUpOutcome::Refused),
+        ] {
+            let talking = self.talking(sid, false).await;
+            let wished = self.wish(talking).await;
+            self.hung_up(wished, &outcome).await;
+        }
         self.talking("CA6", false).await;
     }
 
@@ -160,6 +157,11 @@ impl Sound {
             note: None,
         };
         self.change(call, &wish, 20).await
+    }
+
+    async fn end(&mut self, call: Call, sid: &str) {
+        let over = observation(sid, completed(), 22);
+        self.change(call, &Input::Observed(&over), 25).await;
     }
 
     async fn hung_up(&mut self, call: Call, outcome: &HangUpOutcome) -> Call {
