@@ -32,13 +32,14 @@ pub struct Claimed {
     pub secret: Sealed,
 }
 
-/// Organisations with due deliveries, at most `limit`.
+/// Organisations with deliveries due to endpoints other than `busy`, at most `limit`.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn organizations_with_due(
     db: &Db,
     now: Timestamp,
+    busy: &[WebhookEndpointId],
     limit: i64,
 ) -> Result<Vec<OrganizationId>> {
     db.run(
@@ -47,29 +48,39 @@ pub async fn organizations_with_due(
             "/* db::webhook_deliveries::organizations_with_due */ SELECT DISTINCT organization_id
             FROM (
                 SELECT organization_id FROM webhook_deliveries
-                WHERE state = 'pending' AND due_at <= $1 ORDER BY due_at LIMIT 1000
+                WHERE state = 'pending' AND due_at <= $1 AND endpoint_id <> ALL ($3)
+                ORDER BY due_at LIMIT 1000
             ) due
             LIMIT $2",
             now as Timestamp,
-            limit
+            limit,
+            &uuids(busy)
         )
         .fetch_all(&db.pool),
     )
     .await
 }
 
-/// Takes due deliveries of one organisation, oldest first, each for as long as its endpoint may take
-/// and `margin` more.
+/// How deliveries are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    pub now: Timestamp,
+    pub lease: LeaseToken,
+    /// How much longer than its endpoint's timeout a delivery is kept.
+    pub margin: Duration,
+    pub most: i64,
+}
+
+/// Takes due deliveries of one organisation to endpoints other than `busy`, oldest first, each for
+/// as long as its endpoint may take and the margin more.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn claim(
     db: &Db,
     scope: OrgScope,
-    now: Timestamp,
-    lease: LeaseToken,
-    margin: Duration,
-    limit: i64,
+    claim: Claim,
+    busy: &[WebhookEndpointId],
 ) -> Result<Vec<Claimed>> {
     let rows = db
         .run(
@@ -78,6 +89,7 @@ pub async fn claim(
                 r#"/* db::webhook_deliveries::claim */ WITH due AS (
                     SELECT endpoint_id, call_id, sequence FROM webhook_deliveries
                     WHERE organization_id = $1 AND state = 'pending' AND due_at <= $2
+                        AND endpoint_id <> ALL ($6)
                     ORDER BY due_at, call_id, sequence LIMIT $5 FOR UPDATE SKIP LOCKED
                 ), taken AS (
                     UPDATE webhook_deliveries d SET
@@ -100,10 +112,11 @@ pub async fn claim(
                 JOIN calls c ON c.organization_id = $1 AND c.id = t.call_id
                 ORDER BY t.call_id, t.sequence"#,
                 scope.id() as OrganizationId,
-                now as Timestamp,
-                now.plus(margin) as Timestamp,
-                lease as LeaseToken,
-                limit
+                claim.now as Timestamp,
+                claim.now.plus(claim.margin) as Timestamp,
+                claim.lease as LeaseToken,
+                claim.most,
+                &uuids(busy)
             )
             .fetch_all(&db.pool),
         )
@@ -129,6 +142,10 @@ pub async fn claim(
             },
         })
         .collect())
+}
+
+fn uuids(endpoints: &[WebhookEndpointId]) -> Vec<uuid::Uuid> {
+    endpoints.iter().map(|endpoint| endpoint.0).collect()
 }
 
 /// Gives a delivery back that was taken and not attempted. Nothing happens when the lease was lost.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use onhook::simulator::Delivery;
+use onhook::{db::webhook_deliveries::Claim, simulator::Delivery};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -417,7 +417,13 @@ async fn claim_and_die(app: &TestApp) -> usize {
     let lease = onhook::domain::LeaseToken(app.ambient.entropy.uuid());
     let db = &app.app.db;
     let margin = time::Duration::seconds(10);
-    onhook::db::webhook_deliveries::claim(db, app.tenant.scope, now, lease, margin, 64)
+    let claim = Claim {
+        now,
+        lease,
+        margin,
+        most: 64,
+    };
+    onhook::db::webhook_deliveries::claim(db, app.tenant.scope, claim, &[])
         .await
         .unwrap()
         .len()
