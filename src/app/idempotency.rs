@@ -7,8 +7,11 @@ use time::Duration;
 use super::App;
 use crate::{
     crypto::sealed::Sealed,
-    db::{self, idempotency::NewKey},
-    domain::{Error, ErrorCode, OrgScope, Result, TokenId},
+    db::{
+        self,
+        idempotency::{Begin, NewKey},
+    },
+    domain::{Error, ErrorCode, OrgScope, Result, Timestamp, TokenId},
 };
 
 /// An operation without an answer for this long has died; its key may be taken over.
@@ -25,7 +28,7 @@ pub struct Key {
     pub key: String,
     pub token_id: TokenId,
     request_hash: [u8; 32],
-    dead_after: Duration,
+    of_end: bool,
 }
 
 /// An answer as it was given.
@@ -65,7 +68,7 @@ impl Key {
             key: key.to_owned(),
             token_id,
             request_hash: hash.finalize().into(),
-            dead_after: DEAD_AFTER,
+            of_end: false,
         })
     }
 
@@ -73,8 +76,16 @@ impl Key {
     #[must_use]
     pub fn of_end(self) -> Self {
         Self {
-            dead_after: END_DEAD_AFTER,
+            of_end: true,
             ..self
+        }
+    }
+
+    fn dead_after(&self) -> Duration {
+        if self.of_end {
+            END_DEAD_AFTER
+        } else {
+            DEAD_AFTER
         }
     }
 
@@ -142,21 +153,26 @@ pub async fn replay(app: &App, scope: OrgScope, key: &Key) -> Result<Option<Stor
                 .map_err(|error| Error::internal("read a kept answer", error))?;
             Ok(Some(answer))
         }
-        None if app.ambient.now().since(stored.created_at) > key.dead_after => Ok(None),
+        None if app.ambient.now().since(stored.created_at) > key.dead_after() => Ok(None),
         None => Err(in_progress()),
     }
 }
 
-/// Holds the key for an operation that is safe to repeat by itself.
+/// Holds the key for an operation that is safe to repeat by itself. Returns since when it is held:
+/// an end that takes over from one that died stands for that one.
 ///
 /// # Errors
 /// `IDEMPOTENCY_IN_PROGRESS` when another request holds it.
-pub async fn begin(app: &App, scope: OrgScope, key: &Key) -> Result<()> {
+pub async fn begin(app: &App, scope: OrgScope, key: &Key) -> Result<Timestamp> {
     let now = app.ambient.now();
-    let dead_before = now.plus(-key.dead_after);
-    let taken =
-        db::idempotency::begin(&app.db, scope, &key.without_answer(), now, dead_before).await?;
-    if taken { Ok(()) } else { Err(in_progress()) }
+    let begin = Begin {
+        now,
+        dead_before: now.plus(-key.dead_after()),
+        anew: !key.of_end,
+    };
+    db::idempotency::begin(&app.db, scope, &key.without_answer(), begin)
+        .await?
+        .ok_or_else(in_progress)
 }
 
 /// Keeps the answer; one that the client should try again (5xx) is forgotten instead.

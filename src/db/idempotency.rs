@@ -62,8 +62,18 @@ pub async fn find(db: &Db, scope: OrgScope, route: &str, key: &str) -> Result<Op
     }))
 }
 
-/// Stores a key without an answer, or takes over one whose operation died before `dead_before`.
-/// False: another request holds it.
+/// How a key is taken: by a first request, or over from an operation that died before `dead_before`.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin {
+    pub now: Timestamp,
+    pub dead_before: Timestamp,
+    /// Whoever takes the key over holds it anew; otherwise it stays as old as it is, and the next
+    /// one may take it over at once.
+    pub anew: bool,
+}
+
+/// Stores a key without an answer, or takes over one whose operation died, and returns since when
+/// it is held. `None`: another request holds it.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -71,30 +81,30 @@ pub async fn begin(
     db: &Db,
     scope: OrgScope,
     key: &NewKey,
-    now: Timestamp,
-    dead_before: Timestamp,
-) -> Result<bool> {
-    let done = db
-        .run(
-            "begin an idempotent operation",
-            sqlx::query!(
-                "/* db::idempotency::begin */ INSERT INTO idempotency_keys AS k (organization_id,
-                    route, key, token_id, request_hash, created_at)
-                VALUES ($1, $2, $3, $4, decode($5, 'hex'), $6)
-                ON CONFLICT (organization_id, route, key) DO UPDATE SET created_at = excluded.created_at
-                WHERE k.status IS NULL AND k.created_at < $7 AND k.request_hash = excluded.request_hash",
-                scope.id() as OrganizationId,
-                key.route,
-                key.key,
-                key.token_id as TokenId,
-                key.request_hash,
-                now as Timestamp,
-                dead_before as Timestamp
-            )
-            .execute(&db.pool),
+    begin: Begin,
+) -> Result<Option<Timestamp>> {
+    db.run(
+        "begin an idempotent operation",
+        sqlx::query_scalar!(
+            r#"/* db::idempotency::begin */ INSERT INTO idempotency_keys AS k (organization_id,
+                route, key, token_id, request_hash, created_at)
+            VALUES ($1, $2, $3, $4, decode($5, 'hex'), $6)
+            ON CONFLICT (organization_id, route, key) DO UPDATE
+            SET created_at = CASE WHEN $8 THEN excluded.created_at ELSE k.created_at END
+            WHERE k.status IS NULL AND k.created_at < $7 AND k.request_hash = excluded.request_hash
+            RETURNING created_at AS "created_at: Timestamp""#,
+            scope.id() as OrganizationId,
+            key.route,
+            key.key,
+            key.token_id as TokenId,
+            key.request_hash,
+            begin.now as Timestamp,
+            begin.dead_before as Timestamp,
+            begin.anew
         )
-        .await?;
-    Ok(done.rows_affected() == 1)
+        .fetch_optional(&db.pool),
+    )
+    .await
 }
 
 /// Stores the answer to a key.

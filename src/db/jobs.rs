@@ -9,12 +9,13 @@ use crate::domain::{
     job::{JobKind, LeasedJob},
 };
 
-/// Organisations with due jobs, at most `limit`.
+/// Organisations with due jobs of a kind, at most `limit`.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn organizations_with_due(
     db: &Db,
+    kind: JobKind,
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<OrganizationId>> {
@@ -22,43 +23,53 @@ pub async fn organizations_with_due(
         "find due jobs",
         sqlx::query_scalar!(
             "/* db::jobs::organizations_with_due */ SELECT DISTINCT organization_id
-            FROM (SELECT organization_id FROM jobs WHERE due_at <= $1 ORDER BY due_at LIMIT 1000) due
+            FROM (
+                SELECT organization_id FROM jobs
+                WHERE due_at <= $1 AND kind = $3 ORDER BY due_at LIMIT 1000
+            ) due
             LIMIT $2",
             now as Timestamp,
-            limit
+            limit,
+            kind as JobKind
         )
         .fetch_all(&db.pool),
     )
     .await
 }
 
-/// Takes due jobs of one organisation until `lease_until`: hang-ups before dials, oldest first.
+/// What is taken, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    pub kind: JobKind,
+    pub now: Timestamp,
+    pub lease: LeaseToken,
+    pub until: Timestamp,
+    pub most: i64,
+}
+
+/// Takes due jobs of one kind and organisation, oldest first.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn claim(
-    db: &Db,
-    scope: OrgScope,
-    now: Timestamp,
-    lease: LeaseToken,
-    lease_until: Timestamp,
-    limit: i64,
-) -> Result<Vec<LeasedJob>> {
+pub async fn claim(db: &Db, scope: OrgScope, claim: Claim) -> Result<Vec<LeasedJob>> {
+    let lease = claim.lease;
     let rows = db
         .run(
             "claim jobs",
             sqlx::query!(
                 "/* db::jobs::claim */ UPDATE jobs SET due_at = $3, lease = $4, attempt = attempt + 1
                 WHERE organization_id = $1 AND id IN (
-                    SELECT id FROM jobs WHERE organization_id = $1 AND due_at <= $2
-                    ORDER BY kind DESC, due_at LIMIT $5 FOR UPDATE SKIP LOCKED
+                    SELECT id FROM jobs
+                    WHERE organization_id = $1 AND due_at <= $2 AND kind = $6
+                    ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED
                 )
                 RETURNING id, kind, call_id, attempt",
                 scope.id() as OrganizationId,
-                now as Timestamp,
-                lease_until as Timestamp,
+                claim.now as Timestamp,
+                claim.until as Timestamp,
                 lease as LeaseToken,
-                limit
+                claim.most,
+                claim.kind as JobKind
             )
             .fetch_all(&db.pool),
         )

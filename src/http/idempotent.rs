@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::idempotency::{self, Key},
-    domain::Result,
+    domain::{Result, Timestamp},
 };
 
 /// The request's key, if it has one.
@@ -54,14 +54,28 @@ pub(super) async fn once(
     key: Option<Key>,
     operation: impl Future<Output = Result<Answer>>,
 ) -> Result<Answer> {
+    once_since(state, identity, key, |_held_since| operation).await
+}
+
+/// As [`once`], for an operation that asks since when the key has been held: longer than this
+/// request takes, when the first one with this key died with its node.
+///
+/// # Errors
+/// As [`once`].
+pub(super) async fn once_since<F: Future<Output = Result<Answer>>>(
+    state: &HttpState,
+    identity: &Identity,
+    key: Option<Key>,
+    operation: impl FnOnce(Option<Timestamp>) -> F,
+) -> Result<Answer> {
     let Some(key) = key else {
-        return operation.await;
+        return operation(None).await;
     };
     if let Some(stored) = idempotency::replay(&state.app, identity.scope, &key).await? {
         return Ok(Answer::replayed(stored));
     }
-    idempotency::begin(&state.app, identity.scope, &key).await?;
-    let answer = operation.await;
+    let held_since = idempotency::begin(&state.app, identity.scope, &key).await?;
+    let answer = operation(Some(held_since)).await;
     let kept = match &answer {
         Ok(answer) => answer.stored(),
         // An error is not an answer to keep: the client may correct or repeat the request.

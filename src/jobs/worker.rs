@@ -3,16 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::FastLaneJob,
-    db::{self, calls::CallRef},
+    db::{self, calls::CallRef, jobs::Claim},
     domain::{
         LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
         call::Call,
-        job::{DIAL_LEASE, JobKind, LeasedJob},
+        job::{JobKind, LeasedJob},
     },
 };
 
@@ -81,27 +81,44 @@ impl Worker {
         Ok(count)
     }
 
-    /// Nothing is taken while there is no room to run it: a lease must not run out waiting.
+    /// Hang-ups, then dials: neither fills the other's places nor hides it in the queue. Nothing is
+    /// taken while there is no room to run it: a lease must not run out waiting.
     async fn claim_jobs(&self) -> Result<Vec<LeasedJob>> {
+        let mut claimed = self.claim_jobs_of(JobKind::HangUpCall).await?;
+        claimed.extend(self.claim_jobs_of(JobKind::DialCall).await?);
+        Ok(claimed)
+    }
+
+    async fn claim_jobs_of(&self, kind: JobKind) -> Result<Vec<LeasedJob>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
         let now = ambient.now();
         let mut claimed = Vec::new();
         for organization_id in
-            db::jobs::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
+            db::jobs::organizations_with_due(db, kind, now, ORGANIZATIONS_PER_ROUND).await?
         {
-            let full = self.jobs.hang_ups.available_permits() <= claimed.len()
-                || self.jobs.dials.available_permits() == 0;
-            if full {
+            let room = self.places(kind).available_permits();
+            let room = room.saturating_sub(claimed.len());
+            if room == 0 {
                 break;
             }
+            let claim = Claim {
+                kind,
+                now,
+                lease: LeaseToken(ambient.entropy.uuid()),
+                until: now.plus(kind.lease()),
+                most: JOBS_PER_ORGANIZATION.min(i64::try_from(room).unwrap_or(i64::MAX)),
+            };
             let scope = OrgScope::assume(organization_id);
-            let lease = LeaseToken(ambient.entropy.uuid());
-            let until = now.plus(DIAL_LEASE);
-            claimed.extend(
-                db::jobs::claim(db, scope, now, lease, until, JOBS_PER_ORGANIZATION).await?,
-            );
+            claimed.extend(db::jobs::claim(db, scope, claim).await?);
         }
         Ok(claimed)
+    }
+
+    fn places(&self, kind: JobKind) -> &Semaphore {
+        match kind {
+            JobKind::HangUpCall => &self.jobs.hang_ups,
+            JobKind::DialCall => &self.jobs.dials,
+        }
     }
 
     /// Looks at every call whose truth must be asked again, and forgets old idempotency keys.
@@ -142,11 +159,7 @@ impl Worker {
 
     /// Runs one job under the bound of its kind; a failure leaves it to its lease.
     async fn run(&self, job: LeasedJob, call: Option<Call>) {
-        let bound = match job.kind {
-            JobKind::HangUpCall => &self.jobs.hang_ups,
-            JobKind::DialCall => &self.jobs.dials,
-        };
-        let Ok(_permit) = bound.acquire().await else {
+        let Ok(_permit) = self.places(job.kind).acquire().await else {
             return;
         };
         let deadline = Duration::from_secs(job.kind.lease().whole_seconds().unsigned_abs());

@@ -11,6 +11,7 @@ mod architecture;
 mod breaches;
 mod flows;
 mod invariants;
+mod jobs;
 mod migrations;
 mod routes;
 mod support;

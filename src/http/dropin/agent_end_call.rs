@@ -98,8 +98,11 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let received_at = incoming.context.received_at;
     let task_state = state.clone();
     let task = state.app.ambient.tasks.spawn(async move {
-        let operation = carry_out(&task_state, &identity, named, received_at);
-        idempotent::once(&task_state, &identity, key, operation).await
+        idempotent::once_since(&task_state, &identity, key, |held_since| {
+            let received_at = held_since.map_or(received_at, |since| since.min(received_at));
+            carry_out(&task_state, &identity, named, received_at)
+        })
+        .await
     });
     task.await
         .map_err(|error| Error::internal("end a call", error))?

@@ -8,13 +8,23 @@ use crate::{
     db,
     domain::{
         OrgScope, Result,
+        agent::AgentSettings,
         call::{Call, DialState, EndReason},
         job::LeasedJob,
         provider::{Answered, DialOutcome, LookupOutcome},
     },
-    jobs::{Jobs, scope_of},
+    jobs::{Jobs, scope_of, worker::log_failure},
     providers::{Account, DialLookup, DialRequest},
 };
+
+/// A dial is sent this soon after it was begun or not at all: later, its lease could run out before
+/// the provider's deadline, and another node look for a call that does not exist yet, and give it
+/// up.
+const SENT_WITHIN: Duration = Duration::seconds(5);
+
+/// A dial that our own trouble kept from being sent is begun anew before this attempt, and looked
+/// for as if it had been sent from then on.
+const TRIED_AGAIN: i32 = 4;
 
 /// A dial's record at the provider is at most this much younger than our request.
 const RECORDED_WITHIN: Duration = Duration::seconds(15);
@@ -42,26 +52,41 @@ pub(in crate::jobs) async fn run(
 }
 
 async fn dial(jobs: &Jobs, scope: OrgScope, job: &LeasedJob, call: Call) -> Result<()> {
-    let started_at = jobs.app.ambient.now();
-    let outcome = match jobs.account(call.provider_account_id).await? {
-        None => DialOutcome::Refused {
+    let outcome = match prepare(jobs, scope, &call).await {
+        Ok(Some(_)) if is_late(jobs, &call) => DialOutcome::NotSent { after: None },
+        Ok(Some((account, settings))) => ask(jobs, &account, &settings, &call).await,
+        Ok(None) => DialOutcome::Refused {
             reason: EndReason::PlatformError,
         },
-        Some(account) => ask(jobs, scope, &account, &call).await?,
+        // Nobody was asked, which is worth recording: otherwise the call is looked for in vain.
+        Err(error) if job.attempt < TRIED_AGAIN => {
+            log_failure::<()>("prepare a dial", Err(error));
+            DialOutcome::NotSent { after: None }
+        }
+        Err(error) => return Err(error),
     };
-    let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
-    jobs.metrics
-        .provider_request(call.provider.as_str(), "create", name(&outcome), elapsed);
     record_dial::answered(&jobs.app, scope, job, call, &outcome).await
 }
 
-async fn ask(jobs: &Jobs, scope: OrgScope, account: &Account, call: &Call) -> Result<DialOutcome> {
+/// What the request is made of; `None`: the account is disconnected or the agent is gone.
+async fn prepare(
+    jobs: &Jobs,
+    scope: OrgScope,
+    call: &Call,
+) -> Result<Option<(Account, AgentSettings)>> {
+    let account = jobs.account(call.provider_account_id).await?;
     let settings = db::agents::find_settings(&jobs.app.db, scope, call.agent_id).await?;
-    let Some(settings) = settings else {
-        return Ok(DialOutcome::Refused {
-            reason: EndReason::PlatformError,
-        });
-    };
+    Ok(account.zip(settings))
+}
+
+/// Whether the dial has waited too long for its turn.
+fn is_late(jobs: &Jobs, call: &Call) -> bool {
+    let since = call.dial_started_at.unwrap_or(call.created_at);
+    jobs.app.ambient.now().since(since) > SENT_WITHIN
+}
+
+async fn ask(jobs: &Jobs, account: &Account, settings: &AgentSettings, call: &Call) -> DialOutcome {
+    let started_at = jobs.app.ambient.now();
     let provider = call.provider.as_str();
     let request = DialRequest {
         call_id: call.id,
@@ -79,14 +104,17 @@ async fn ask(jobs: &Jobs, scope: OrgScope, account: &Account, call: &Call) -> Re
         .calls(account.kind)
         .dial(account, request)
         .await;
+    let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
+    jobs.metrics
+        .provider_request(provider, "create", name(&outcome), elapsed);
     if !matches!(outcome, DialOutcome::Placed(_)) {
         tracing::warn!(
-            org.id = %scope.id(), call.id = %call.id, provider, outcome = name(&outcome),
-            provider.status = answer.status, provider.code = answer.code,
-            "the provider did not place the call"
+            org.id = %call.organization_id, call.id = %call.id, provider,
+            outcome = name(&outcome), provider.status = answer.status,
+            provider.code = answer.code, "the provider did not place the call"
         );
     }
-    Ok(outcome)
+    outcome
 }
 
 async fn look_up(jobs: &Jobs, scope: OrgScope, job: &LeasedJob, call: Call) -> Result<()> {

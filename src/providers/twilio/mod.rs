@@ -36,8 +36,8 @@ pub use keys::Keys;
 /// The most that is read of an answer about one call, in bytes; such answers take about 1.5 kB.
 const MAX_CALL_BYTES: usize = 64 * 1024;
 
-/// The most that is read of a page of calls, in bytes.
-const MAX_LIST_BYTES: usize = 512 * 1024;
+/// The most that is read of a page of 1,000 calls, in bytes.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Idle connections that are kept for each host, so that a hang-up need not wait for TLS.
 const IDLE_PER_HOST: usize = 32;

@@ -90,7 +90,7 @@ pub(super) fn find_dial(
     url.query_pairs_mut()
         .append_pair("To", lookup.to.reveal())
         .append_pair("From", lookup.from.reveal())
-        .append_pair("PageSize", "50");
+        .append_pair("PageSize", "1000");
     get(account, url)
 }
 

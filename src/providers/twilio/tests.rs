@@ -257,7 +257,7 @@ async fn a_read_asks_for_the_call_and_a_search_for_its_numbers() {
     assert_eq!(search.outcome, LookupOutcome::Nothing);
     let expected = Arrived {
         target: "/2010-04-01/Accounts/AC123/Calls.json?To=%2B15550101&From=%2B15550100\
-            &PageSize=50"
+            &PageSize=1000"
             .to_owned(),
         ..expected
     };

@@ -1,6 +1,6 @@
 //! What happens over time: races, faults, crashes, and what is told of them.
 
-mod books;
+pub mod books;
 mod callbacks;
 mod concurrent_ends;
 mod kill;

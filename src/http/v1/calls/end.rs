@@ -99,14 +99,18 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::CallsEnd).await?;
     let body = incoming.body(MOST_BYTES).await?;
     let request: EndCall = parse_json(&incoming.headers, &body)?;
-    let request = request.checked(incoming)?;
+    let mut request = request.checked(incoming)?;
     let bound = preferred_wait(incoming.header("prefer"))?.unwrap_or(state.waits.end);
     let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let reference = CallRef::parse(incoming.param("id")).ok_or_else(not_found)?;
     let task_state = state.clone();
     let task = state.app.ambient.tasks.spawn(async move {
-        let operation = carry_out(&task_state, &identity, &reference, &request, bound);
-        idempotent::once(&task_state, &identity, key, operation).await
+        idempotent::once_since(&task_state, &identity, key, |held_since| {
+            request.received_at =
+                held_since.map_or(request.received_at, |since| since.min(request.received_at));
+            carry_out(&task_state, &identity, &reference, &request, bound)
+        })
+        .await
     });
     task.await
         .map_err(|error| Error::internal("end a call", error))?

@@ -26,7 +26,13 @@ use crate::{
 };
 
 const KILLS: u32 = 50;
-const CLIENTS: u64 = 6;
+const CLIENTS: u64 = 12;
+
+/// Calls that each client placed before.
+const STOCK: usize = 10;
+
+/// How long a client asks for an end before it turns to another call, in the storm.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A dial whose node died before it was sent is looked for during a minute; then its events are
 /// delivered, perhaps after the lease of a dead node.
@@ -51,12 +57,7 @@ async fn fifty_kills_under_load_lose_nothing_and_do_nothing_twice() {
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
-    for number in 1..=CLIENTS {
-        let client = Client {
-            http: node.client.clone(),
-            agent_id: app.tenant.agent_id.to_string(),
-            chance: SeededEntropy::new(seed.wrapping_add(number)),
-        };
+    for client in stocked_clients(&app, &node, seed).await {
         clients.spawn(client.place_and_end_calls(Arc::clone(&stop)));
     }
     let chance = SeededEntropy::new(seed);
@@ -72,7 +73,7 @@ async fn fifty_kills_under_load_lose_nothing_and_do_nothing_twice() {
     node.wait_until_ready().await;
     stop.store(true, Ordering::Relaxed);
     let acknowledged: Vec<Acknowledged> = clients.join_all().await.into_iter().flatten().collect();
-    assert!(acknowledged.len() >= 10, "{acknowledged:?}");
+    assert!(acknowledged.len() >= 100, "{acknowledged:?}");
 
     wait_until_quiet(&app).await;
     assert_acknowledged_ends(&app, &acknowledged).await;
@@ -100,6 +101,27 @@ async fn pause(millis: f64) {
     tokio::time::sleep(Duration::from_secs_f64(millis / 1000.0)).await;
 }
 
+/// The clients, each with calls that it placed in the calm before the storm.
+async fn stocked_clients(app: &TestApp, node: &NodeProcess, seed: u64) -> Vec<Client> {
+    let mut clients = JoinSet::new();
+    for number in 1..=CLIENTS {
+        let mut client = Client {
+            http: node.client.clone(),
+            agent_id: app.tenant.agent_id.to_string(),
+            chance: SeededEntropy::new(seed.wrapping_add(number)),
+            stock: Vec::new(),
+        };
+        clients.spawn(async move {
+            for _ in 0..STOCK {
+                let call_id = client.place().await;
+                client.stock.push(call_id);
+            }
+            client
+        });
+    }
+    clients.join_all().await
+}
+
 /// Some callbacks come twice or in the wrong order.
 async fn disturb_callbacks(app: &TestApp) {
     for how in ["duplicate", "reorder"] {
@@ -125,78 +147,142 @@ struct Client {
     http: TestClient,
     agent_id: String,
     chance: SeededEntropy,
+    stock: Vec<String>,
 }
 
 impl Client {
-    async fn place_and_end_calls(self, stop: Arc<AtomicBool>) -> Vec<Acknowledged> {
-        let mut acknowledged = Vec::new();
+    /// Until told to stop; what it could not end by then it ends in the calm.
+    async fn place_and_end_calls(mut self, stop: Arc<AtomicBool>) -> Vec<Acknowledged> {
+        let (mut acknowledged, mut unanswered) = (Vec::new(), Vec::new());
         while !stop.load(Ordering::Relaxed) {
-            let call_id = self.place().await;
+            let call_id = match self.stock.pop() {
+                Some(call_id) if unit(&self.chance) < 0.7 => call_id,
+                kept => {
+                    self.stock.extend(kept);
+                    self.place().await
+                }
+            };
             pause(200.0 * unit(&self.chance)).await;
-            acknowledged.extend(self.end(call_id).await);
+            let end = self.end(call_id);
+            match self.ask(&end, PATIENCE).await {
+                Some(reply) => acknowledged.extend(end.acknowledged(&reply)),
+                None => unanswered.push(end),
+            }
+        }
+        let rest = std::mem::take(&mut self.stock);
+        unanswered.extend(rest.into_iter().map(|call_id| self.end(call_id)));
+        for end in unanswered {
+            let reply = self.ask(&end, QUIET_WITHIN).await.expect("an answer");
+            acknowledged.extend(end.acknowledged(&reply));
         }
         acknowledged
     }
 
     async fn place(&self) -> String {
-        let body = json!({"agent_id": self.agent_id, "to": "+15550101"});
-        let chance: &dyn Entropy = &self.chance;
-        let key = chance.uuid().to_string();
-        let reply = self.insist("/api/v1/calls", &body, &key, &[201]).await;
+        let place = Asked {
+            path: "/api/v1/calls".to_owned(),
+            body: json!({"agent_id": self.agent_id, "to": self.number()}),
+            key: self.key(),
+            wait: "wait=0",
+            enough: &[201],
+            call_id: String::new(),
+        };
+        let reply = self.ask(&place, QUIET_WITHIN).await.expect("an answer");
         reply.json()["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Ends the call by one of the three routes. `None`: it was over before anybody could be told.
-    async fn end(&self, call_id: String) -> Option<Acknowledged> {
+    /// A request to end the call by one of the routes, the canonical one with and without waiting.
+    fn end(&self, call_id: String) -> Asked {
         let route = unit(&self.chance);
-        let body = json!({"call_sid": call_id});
-        let (path, over): (_, &[u16]) = if route < 0.33 {
-            (format!("/api/v1/agents/{}/end-call", self.agent_id), &[409])
-        } else if route < 0.66 {
-            (format!("/api/v1/calls/{call_id}/terminate"), &[400])
+        let (path, enough): (_, &[u16]) = if route < 0.2 {
+            let path = format!("/api/v1/agents/{}/end-call", self.agent_id);
+            (path, &[200])
+        } else if route < 0.4 {
+            (format!("/api/v1/calls/{call_id}/terminate"), &[200, 400])
         } else {
-            (format!("/api/v1/calls/{call_id}/end"), &[202])
+            (format!("/api/v1/calls/{call_id}/end"), &[200, 202])
         };
-        let body = if route < 0.33 { body } else { json!({}) };
-        let chance: &dyn Entropy = &self.chance;
-        let key = chance.uuid().to_string();
-        let enough = [over, &[200]].concat();
-        let reply = self.insist(&path, &body, &key, &enough).await;
-        let answer = reply.json();
-        let named = [&answer["data"]["ended_at"], &answer["ended_at"]];
-        let mut named = named.into_iter().chain([&answer["end"]["requested_at"]]);
-        (reply.status < 300).then(|| Acknowledged {
+        let body = if route < 0.2 {
+            json!({"call_sid": call_id})
+        } else {
+            json!({})
+        };
+        Asked {
+            path,
+            body,
+            key: self.key(),
+            wait: if route < 0.8 { "wait=0" } else { "wait=5" },
+            enough,
             call_id,
-            ended_at: named.find_map(Value::as_str).map(str::to_owned),
-        })
+        }
     }
 
-    /// Asks until the answer has one of these statuses.
-    async fn insist(&self, path: &str, body: &Value, key: &str, enough: &[u16]) -> Reply {
+    /// Few of the calls have the same: a lost dial is looked for by its number.
+    fn number(&self) -> String {
+        format!("+1555{:07.0}", 9_999_999.0 * unit(&self.chance))
+    }
+
+    fn key(&self) -> String {
+        let chance: &dyn Entropy = &self.chance;
+        chance.uuid().to_string()
+    }
+
+    /// Asks until the answer is one of those that are enough; `None`: not within `patience`.
+    async fn ask(&self, asked: &Asked, patience: Duration) -> Option<Reply> {
         let headers = [
             ("content-type", "application/json"),
-            ("idempotency-key", key),
+            ("idempotency-key", asked.key.as_str()),
+            ("prefer", asked.wait),
         ];
-        let body = body.to_string();
+        let body = asked.body.to_string();
         let mut again = tokio::time::interval(Duration::from_millis(10));
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let since = Instant::now();
-        loop {
+        while since.elapsed() < patience {
             again.tick().await;
+            let path = &asked.path;
             let answer = self
                 .http
                 .try_send(Method::POST, path, &headers, &body)
                 .await;
             match answer {
-                Ok(reply) if enough.contains(&reply.status) => return reply,
+                Ok(reply) if asked.is_enough(&reply) => return Some(reply),
                 Ok(reply) => {
                     let may_pass = reply.status >= 500 || reply.status == 409;
                     assert!(may_pass, "{path}: {} {}", reply.status, reply.text);
                 }
                 Err(_killed) => {}
             }
-            assert!(since.elapsed() < QUIET_WITHIN, "{path}: no answer for long");
         }
+        None
+    }
+}
+
+/// A request that is repeated until it is answered.
+struct Asked {
+    path: String,
+    body: Value,
+    key: String,
+    wait: &'static str,
+    enough: &'static [u16],
+    call_id: String,
+}
+
+impl Asked {
+    fn is_enough(&self, reply: &Reply) -> bool {
+        let over = reply.status == 409 && reply.json()["code"] == "CALL_NOT_ACTIVE";
+        over || self.enough.contains(&reply.status)
+    }
+
+    /// What a success promises; `None`: the call was over before anybody could be told.
+    fn acknowledged(&self, reply: &Reply) -> Option<Acknowledged> {
+        let answer = reply.json();
+        let named = [&answer["data"]["ended_at"], &answer["ended_at"]];
+        let mut named = named.into_iter().chain([&answer["end"]["requested_at"]]);
+        (reply.status < 300).then(|| Acknowledged {
+            call_id: self.call_id.clone(),
+            ended_at: named.find_map(Value::as_str).map(str::to_owned),
+        })
     }
 }
 

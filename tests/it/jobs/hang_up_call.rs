@@ -1,0 +1,35 @@
+//! The hang-up: nothing else keeps it waiting.
+
+use serde_json::{Value, json};
+
+use crate::{
+    flows::books,
+    support::{app::TestApp, wait::wait_for},
+};
+
+/// How many dials a node has under way at most.
+const MOST_DIALS: usize = 64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {
+    let app = TestApp::by_hand().await;
+    let id = app.place_answered().await;
+    app.fault("hangup", 1, &json!({"respond": {"status": 500}}))
+        .await;
+    let path = format!("/api/v1/calls/{id}/terminate");
+    assert_eq!(app.client.post_nothing(&path).await.status, 500);
+    app.fault("create", 0, &json!({"delay_ms": 8000})).await;
+    for _ in 0..MOST_DIALS + 1 {
+        app.place().await;
+    }
+    let busy = |stats: &Value| stats["creates"] == MOST_DIALS + 1;
+    wait_for("every place to be taken", || books::stats(&app), busy).await;
+
+    app.advance(1);
+    assert_eq!(app.node.worker.run_due().await.unwrap(), 1);
+
+    assert_eq!(app.call(&id).await["status"], "completed");
+    let waiting = books::provider_calls(&app).await.len();
+    assert_eq!(waiting, 1, "the dials are still under way");
+    app.stop().await;
+}

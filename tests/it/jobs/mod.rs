@@ -1,0 +1,4 @@
+//! Jobs one by one, where their order and their leases matter.
+
+mod dial_call;
+mod hang_up_call;
