@@ -9,6 +9,7 @@
 
 mod architecture;
 mod breaches;
+mod examples;
 mod flows;
 mod invariants;
 mod jobs;
