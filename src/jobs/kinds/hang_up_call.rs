@@ -1,5 +1,7 @@
 //! Asks the provider to end a call, and again until there is evidence.
 
+use std::time::Duration;
+
 use crate::{
     app::calls::record_hang_up::{outcome_name, record_hang_up},
     db,
@@ -10,8 +12,12 @@ use crate::{
         provider::{Answered, FetchOutcome, HangUpOutcome, Observation, Progress, ProviderAnswer},
     },
     jobs::{Jobs, scope_of},
-    providers::Account,
+    providers::{Account, CallControl},
 };
+
+/// How long a read behind the hang-up may take. A read and a hang-up before it may have taken their
+/// whole deadlines (4 s each), and the lease is 10 s: what outlasts it is never recorded.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs the job on the call as it was read or written last.
 pub(in crate::jobs) async fn run(jobs: &Jobs, job: &LeasedJob, call: Call) -> Result<()> {
@@ -62,8 +68,7 @@ async fn ask(
     match asked.outcome {
         HangUpOutcome::AlreadyOver => {
             // Evidence by itself; the read adds the provider's own times, which the bill follows.
-            let read = provider.fetch(account, provider_call_id).await;
-            match ended(&read.outcome) {
+            match ended(&read_soon(provider, account, provider_call_id).await) {
                 Some(observation) => Answered {
                     outcome: HangUpOutcome::Ended(observation),
                     answer: asked.answer,
@@ -72,9 +77,9 @@ async fn ask(
             }
         }
         HangUpOutcome::NotFound => {
-            let read = provider.fetch(account, provider_call_id).await;
+            let read = read_soon(provider, account, provider_call_id).await;
             Answered {
-                outcome: after_not_found(read.outcome),
+                outcome: after_not_found(read),
                 answer: asked.answer,
             }
         }
@@ -82,6 +87,18 @@ async fn ask(
         | HangUpOutcome::Accepted
         | HangUpOutcome::Retry { .. }
         | HangUpOutcome::Refused => asked,
+    }
+}
+
+async fn read_soon(
+    provider: &dyn CallControl,
+    account: &Account,
+    provider_call_id: &str,
+) -> FetchOutcome {
+    let read = provider.fetch(account, provider_call_id);
+    match tokio::time::timeout(READ_WITHIN, read).await {
+        Ok(read) => read.outcome,
+        Err(_elapsed) => FetchOutcome::Unavailable { after: None },
     }
 }
 

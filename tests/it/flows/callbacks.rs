@@ -114,9 +114,11 @@ async fn an_end_that_overtakes_the_answer_is_billed_from_the_answer() {
     assert_eq!(call["duration_seconds"], 42);
     assert_eq!(call["cost"]["billable_milliseconds"], 42_000);
     assert_eq!(call["cost"]["amount_micros"], 14_000);
-    let late = |stale: &i64| *stale == 2;
-    let stale = || books::receipts(&app, &id, "stale");
-    wait_for("`initiated` and the late answer", stale, late).await;
+    let stored = || async {
+        let applied = books::receipts(&app, &id, "applied").await;
+        applied + books::receipts(&app, &id, "stale").await
+    };
+    wait_for("every report", stored, |stored| *stored == 4).await;
     assert_eq!(app.call(&id).await, call);
     books::assert_ended_once(&app, &id).await;
     app.stop().await;
@@ -425,5 +427,21 @@ async fn reports_are_taken_by_post_only() {
     let nobody = app.client.with_token(None);
     let reply = nobody.send(Method::GET, &path, &[], "").await;
     assert_eq!(reply.status, 405, "{}", reply.text);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_can_not_be_read_is_not_ended_on_a_guess() {
+    let app = TestApp::by_hand().await;
+    let id = ringing(&app).await;
+    app.fault("fetch", 1, &json!({"respond": {"status": 500}}))
+        .await;
+    app.advance(121);
+    assert_eq!(reconcile(&app).await, 1);
+    assert_eq!(app.call(&id).await["end"], Value::Null);
+
+    assert_eq!(reconcile(&app).await, 1);
+    app.wait_for_status(&id, "canceled").await;
+    books::assert_ended_once(&app, &id).await;
     app.stop().await;
 }

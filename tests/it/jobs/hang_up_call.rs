@@ -33,3 +33,28 @@ async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {
     assert_eq!(waiting, 1, "the dials are still under way");
     app.stop().await;
 }
+
+/// Reads that time out must not outlast the job's lease: its outcome would never be recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn already_over_is_recorded_however_slow_the_provider_is() {
+    let app = TestApp::by_hand().await;
+    let slow_end = json!({"hangup_answer": "in-progress", "hangup_after_ms": 3_600_000});
+    books::script(&app, &slow_end).await;
+    let id = app.place_answered().await;
+    app.fault("callback", 0, &json!({"drop": true})).await;
+    let path = format!("/api/v1/calls/{id}/terminate");
+    assert_eq!(app.client.post_nothing(&path).await.status, 200);
+    assert_eq!(app.call(&id).await["end"]["state"], "accepted");
+    assert_eq!(books::party(&app, &id, "hangup").await, 200);
+    app.fault("fetch", 0, &json!({"delay_ms": 6000})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 3000})).await;
+
+    app.advance(30);
+    assert_eq!(app.node.worker.run_due().await.unwrap(), 1);
+
+    let call = app.call(&id).await;
+    assert_eq!(call["status"], "completed", "{call:#}");
+    assert_eq!(call["end"]["confirmed_by"], "hang_up_answer");
+    books::assert_ended_once(&app, &id).await;
+    app.stop().await;
+}
