@@ -23,7 +23,7 @@ pub(in crate::http) fn parse<T: Members>(headers: &HeaderMap, body: &[u8]) -> Re
             .keys()
             .filter(|name| !T::MEMBERS.contains(&name.as_str()))
             .map(|name| FieldProblem {
-                pointer: format!("/{name}"),
+                pointer: format!("/{}", escaped(name)),
                 code: "unknown",
                 message: unknown_message(name, T::MEMBERS),
             })
@@ -65,6 +65,10 @@ fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
             format!("The body is not valid JSON: {error}"),
         )
     })?;
+    // A sequence would be read as the members in order.
+    if !value.is_object() {
+        return Err(Error::field("", "type", "The body must be a JSON object"));
+    }
     if let Some(pointer) = find_nul(&value, String::new()) {
         return Err(Error::field(
             pointer,
@@ -98,7 +102,7 @@ fn find_nul(value: &Value, pointer: String) -> Option<String> {
             .enumerate()
             .find_map(|(index, item)| find_nul(item, format!("{pointer}/{index}"))),
         Value::Object(members) => members.iter().find_map(|(name, member)| {
-            let here = format!("{pointer}/{}", name.replace('\0', "\u{fffd}"));
+            let here = format!("{pointer}/{}", escaped(name).replace('\0', "\u{fffd}"));
             if name.contains('\0') {
                 Some(here)
             } else {
@@ -113,8 +117,19 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(&error.path().to_string());
         let message = error.into_inner().to_string();
-        Error::field(pointer, "invalid", message)
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        match missing {
+            Some(name) => Error::field(format!("{pointer}/{name}"), "required", "is required"),
+            None => Error::field(pointer, "invalid", message),
+        }
     })
+}
+
+/// A member's name within a pointer (RFC 6901 section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// `a.b[0]` as `/a/b/0`.
@@ -191,6 +206,18 @@ mod tests {
             (
                 r#"{"name":"a\u0000b"}"#,
                 "VALIDATION_FAILED: /name must not contain a NUL character",
+            ),
+            (
+                r#"{"inner":{}}"#,
+                "VALIDATION_FAILED: /inner/count is required",
+            ),
+            (
+                r#"{"a/b~":"x"}"#,
+                "VALIDATION_FAILED: /a~1b~0 is not a member of this request, which has: name, inner",
+            ),
+            (
+                "[null]",
+                "VALIDATION_FAILED: The body must be a JSON object",
             ),
         ];
         for (body, expected) in table {

@@ -3,4 +3,6 @@
 pub mod app;
 pub mod client;
 pub mod database;
+pub mod operations;
+pub mod raw;
 pub mod wait;
