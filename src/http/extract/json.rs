@@ -1,7 +1,12 @@
 //! JSON bodies: what is wrong is named by its place.
 
+use std::{fmt, marker::PhantomData};
+
 use axum::http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use crate::domain::{Error, ErrorCode, Result, error::FieldProblem};
@@ -44,6 +49,42 @@ pub(in crate::http) fn parse_lenient<T: DeserializeOwned>(
     body: &[u8],
 ) -> Result<T> {
     typed(value(headers, body)?)
+}
+
+/// Reads a member that is an object, null or left out (`deserialize_with`, beside `default`). A
+/// sequence, which would be read as the object's members in order, is refused.
+pub(in crate::http) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_option(Object(PhantomData))
+}
+
+struct Object<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Object<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_map(self)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Some)
+    }
 }
 
 fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value> {

@@ -68,7 +68,10 @@ async fn what_cannot_be_dialled_is_refused_before_anybody_hears_of_it() {
         r#"{"success":false,"message":"Agent not found","code":"AGENT_NOT_FOUND"}"#.to_owned();
     let unknown = app
         .client
-        .post("/api/v1/agents/00000000-0000-4000-8000-000000000000/call", &good)
+        .post(
+            "/api/v1/agents/00000000-0000-4000-8000-000000000000/call",
+            &good,
+        )
         .await;
     assert_eq!((unknown.status, &unknown.text), (404, &not_found));
     for (client, agent) in [
@@ -85,9 +88,15 @@ async fn what_cannot_be_dialled_is_refused_before_anybody_hears_of_it() {
     let number = "/to must be an E.164 phone number: '+', country code and number, 2 to 15 digits, for example +15550100123";
     for (body, message) in [
         (json!({}), "/to is required"),
-        (json!({"to": null}), "/to invalid type: null, expected a string"),
+        (
+            json!({"to": null}),
+            "/to invalid type: null, expected a string",
+        ),
         (json!({"to": "555"}), number),
-        (json!({"to": "+1555\u{0}"}), "/to must not contain a NUL character"),
+        (
+            json!({"to": "+1555\u{0}"}),
+            "/to must not contain a NUL character",
+        ),
         (
             json!({"to": "+15550101", "delay_seconds": -1}),
             "/delay_seconds must be from 0 to 604800",
@@ -144,7 +153,10 @@ async fn a_delayed_call_is_dialled_when_its_time_has_come() {
     assert_eq!(app.node.worker.run_due().await.expect("a round"), 0);
     assert_eq!(dialled(&app).await, 0);
     let call = app.call(&id).await;
-    assert_eq!((&call["status"], &call["call_sid"]), (&json!("initiating"), &json!(id)));
+    assert_eq!(
+        (&call["status"], &call["call_sid"]),
+        (&json!("initiating"), &json!(id))
+    );
 
     app.advance(2);
     assert_eq!(app.node.worker.run_due().await.expect("a round"), 1);

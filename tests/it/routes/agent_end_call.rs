@@ -37,7 +37,12 @@ async fn a_call_is_ended_however_it_is_named_and_however_the_body_is_labelled() 
     let json = [("content-type", "application/json; charset=utf-8")];
     for (by_our_id, end_of_path, headers, more) in [
         (true, "", &json[..], ""),
-        (false, "", &json[..], r#","reason":"members that we do not know are passed over""#),
+        (
+            false,
+            "",
+            &json[..],
+            r#","reason":"members that we do not know are passed over""#,
+        ),
         (true, "/", &[][..], ""),
     ] {
         let id = app.place_answered().await;
@@ -168,10 +173,13 @@ async fn a_provider_that_fails_is_told_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_request_is_told_in_the_routes_own_style() {
     let app = TestApp::by_hand().await;
-    let read_only = app.token(Environment::Live, &[Scope::CallsRead], None).await;
+    let read_only = app
+        .token(Environment::Live, &[Scope::CallsRead], None)
+        .await;
     let json = [("content-type", "application/json")];
     let xml = [("content-type", "application/xml")];
-    let missing = r#"{"success":false,"message":"/call_sid is required","code":"VALIDATION_FAILED"}"#;
+    let missing =
+        r#"{"success":false,"message":"/call_sid is required","code":"VALIDATION_FAILED"}"#;
     for (client, headers, body, status, answer) in [
         (&app.client, &json[..], "", 422, missing),
         (&app.client, &[][..], "", 422, missing),

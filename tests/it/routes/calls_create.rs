@@ -12,7 +12,10 @@ async fn refused(app: &TestApp, change: Value, status: u16) -> Value {
     members.extend(change.as_object().expect("an object").clone());
     let reply = app.client.post("/api/v1/calls", &body).await;
     assert_eq!(reply.status, status, "{change}: {}", reply.text);
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/problem+json")
+    );
     reply.json()
 }
 
@@ -180,7 +183,10 @@ async fn a_test_token_reaches_simulated_accounts_only_and_drain_refuses_dials_on
     assert_eq!(refused.header("retry-after"), Some("1"));
     let path = format!("/api/v1/agents/{}/call", app.tenant.agent_id);
     let refused = app.client.post(&path, &body).await;
-    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("DRAINING")));
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (503, &json!("DRAINING"))
+    );
     sid(&app, &live).await;
     let ended = app
         .client

@@ -1,6 +1,12 @@
 //! The routes, as their clients see them.
 
+mod agent_call;
 mod agent_end_call;
+mod calls_create;
+mod calls_end;
+mod calls_list;
+mod calls_watch;
+mod list_plan;
 mod main_job;
 mod steps;
 mod terminate;

@@ -17,7 +17,11 @@ pub fn new_client(app: &TestApp) -> TestClient {
 
 /// Calls that are placed from now on stay at the provider until somebody acts.
 pub async fn nobody_acts(app: &TestApp) {
-    script(app, &json!({"ring_after_ms": null, "answer_after_ms": null})).await;
+    script(
+        app,
+        &json!({"ring_after_ms": null, "answer_after_ms": null}),
+    )
+    .await;
 }
 
 pub async fn script(app: &TestApp, change: &Value) {

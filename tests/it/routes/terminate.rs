@@ -145,7 +145,11 @@ async fn a_provider_that_fails_is_told_as_it_is() {
     assert_eq!(call["status"], "initiating");
     assert_eq!(call["end"]["state"], "failed");
     let events = app.client.get(&format!("/api/v1/calls/{id}/events")).await;
-    let last = events.json()["items"].as_array().expect("events").last().cloned();
+    let last = events.json()["items"]
+        .as_array()
+        .expect("events")
+        .last()
+        .cloned();
     let last = last.expect("an event");
     assert_eq!(last["type"], "event_phone_call_error");
     assert_eq!(last["data"]["error"]["code"], "HANGUP_FAILED");
@@ -162,10 +166,16 @@ async fn who_may_not_terminate_is_told_in_the_routes_own_style() {
     let unverify = "UPDATE organizations SET verified_at = NULL";
     owner.execute(unverify).await.expect("an update");
     let token = app
-        .token(Environment::Live, &[Scope::CallsEnd, Scope::CallsRead], None)
+        .token(
+            Environment::Live,
+            &[Scope::CallsEnd, Scope::CallsRead],
+            None,
+        )
         .await;
     let unverified = app.client.with_token(Some(&token));
-    let read_only = app.token(Environment::Live, &[Scope::CallsRead], None).await;
+    let read_only = app
+        .token(Environment::Live, &[Scope::CallsRead], None)
+        .await;
 
     let refused = unverified.post_nothing(&path(&id)).await;
     answers(
@@ -210,6 +220,9 @@ async fn all_active_calls_are_terminated_as_the_page_shows() {
     }
 
     let left = || async { app.client.get("/api/v1/calls?status=ongoing").await.json() };
-    wait_for("no call to be left", left, |list| list["items"] == json!([])).await;
+    wait_for("no call to be left", left, |list| {
+        list["items"] == json!([])
+    })
+    .await;
     app.stop().await;
 }

@@ -12,7 +12,7 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, MOST_BYTES, Members, parse_json},
+        extract::{Incoming, MOST_BYTES, Members, object, parse_json},
         v1::finish,
     },
 };
@@ -23,6 +23,7 @@ pub(in crate::http) struct UpdateCall {
     /// Merged at the top level; a null member removes its key; 64 KiB at most afterwards.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "object")]
     limits: Option<LimitsUpdate>,
 }
 
