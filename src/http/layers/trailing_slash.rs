@@ -2,10 +2,13 @@
 
 use axum::http::{Request, Uri, uri::PathAndQuery};
 
+/// Whose relative links need the slash: browsers are redirected to it.
+const PAGES: &str = "/docs/";
+
 pub(in crate::http) fn without_trailing_slash<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
     let shorter = path.trim_end_matches('/');
-    if shorter.is_empty() || shorter.len() == path.len() {
+    if shorter.is_empty() || shorter.len() == path.len() || path == PAGES {
         return request;
     }
     let target = match request.uri().query() {
@@ -34,6 +37,7 @@ mod tests {
             ("/a/?x=/", "/a?x=/"),
             ("/", "/"),
             ("/a", "/a"),
+            ("/docs/", "/docs/"),
         ] {
             let request = Request::builder().uri(given).body(()).unwrap();
             assert_eq!(without_trailing_slash(request).uri().to_string(), expected);

@@ -4,7 +4,7 @@ use onhook::domain::token::{Environment, Scope};
 use serde_json::{Value, json};
 
 use super::steps::{START, dialled, nobody_acts, sid};
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, wait::wait_for};
 
 async fn refused(app: &TestApp, change: Value, status: u16) -> Value {
     let mut body = json!({"agent_id": app.tenant.agent_id, "to": "+15550101"});
@@ -193,6 +193,6 @@ async fn a_test_token_reaches_simulated_accounts_only_and_drain_refuses_dials_on
         .post_nothing(&format!("/api/v1/calls/{live}/terminate"))
         .await;
     assert_eq!(ended.status, 200, "{}", ended.text);
-    assert_eq!(dialled(&app).await, 2);
+    wait_for("both dials", || dialled(&app), |dialled| *dialled == 2).await;
     app.stop().await;
 }

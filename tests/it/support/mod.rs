@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod client;
+pub mod contents;
 pub mod database;
 pub mod operations;
 pub mod raw;
+pub mod twilio;
 pub mod wait;

@@ -14,8 +14,8 @@ use crate::{
     http::extract::{Identity, Query},
 };
 
-/// What can be asked of a list.
-pub(in crate::http) const PARAMETERS: &[&str] = &[
+/// What a list can be asked for.
+pub(super) const OF_LIST: &[&str] = &[
     "status",
     "agent_id",
     "direction",
@@ -30,6 +30,20 @@ pub(in crate::http) const PARAMETERS: &[&str] = &[
     "cursor",
     "skip",
     "include",
+];
+
+/// What a count can be asked for: the list's filters, and no pages.
+pub(super) const OF_COUNT: &[&str] = &[
+    "status",
+    "agent_id",
+    "direction",
+    "provider",
+    "to",
+    "from",
+    "created_after",
+    "created_before",
+    "ended_reason",
+    "metadata",
     "group_by",
 ];
 
@@ -42,8 +56,8 @@ pub(super) struct Page {
 
 /// # Errors
 /// `VALIDATION_FAILED`, naming the parameter.
-pub(super) fn filter(query: &Query, identity: &Identity) -> Result<Filter> {
-    query.only(PARAMETERS)?;
+pub(super) fn filter(query: &Query, known: &[&str], identity: &Identity) -> Result<Filter> {
+    query.only(known)?;
     let time = "must be an RFC 3339 time, for example 2026-11-21T09:30:00Z";
     let number = |name| -> Result<Option<String>> {
         let must = "must be an E.164 number; write its + as %2B";
