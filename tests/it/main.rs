@@ -5,5 +5,8 @@
     reason = "one binary: what its modules share is public among them"
 )]
 
+mod openapi;
+mod permissions;
 mod routes;
 mod support;
+mod tenancy;

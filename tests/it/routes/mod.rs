@@ -2,6 +2,7 @@
 
 mod agent_call;
 mod agent_end_call;
+mod bad_input;
 mod calls_create;
 mod calls_end;
 mod calls_list;
