@@ -12,5 +12,8 @@ mod breaches;
 mod flows;
 mod invariants;
 mod migrations;
+mod openapi;
+mod permissions;
 mod routes;
 mod support;
+mod tenancy;
