@@ -73,6 +73,7 @@ async fn send(
         ProviderKind::Twilio => {
             twilio::callback(&dispatch.report, &dispatch.target, &secret, token)
         }
+        ProviderKind::Telnyx => None,
     };
     let Some(request) = request else {
         return Vec::new();
