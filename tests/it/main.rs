@@ -9,6 +9,7 @@
 
 mod architecture;
 mod breaches;
+mod flows_telnyx;
 mod invariants;
 mod migrations;
 mod routes;

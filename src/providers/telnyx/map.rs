@@ -246,7 +246,8 @@ fn placed(call: &wire::Call, source: Source) -> Option<Observation> {
 }
 
 /// What reading a call shows. Over are only calls with an end time that are not alive; whether one
-/// that is alive was answered cannot be told.
+/// that is alive was answered cannot be told. Of one that lasted no whole second neither: it counts
+/// as canceled.
 fn observation(call: &wire::Call) -> Option<Observation> {
     let ended_at = call.end_time.as_deref().and_then(wire::instant);
     let Some(ended_at) = ended_at.filter(|_| call.is_alive == Some(false)) else {

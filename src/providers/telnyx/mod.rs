@@ -17,6 +17,13 @@ mod map;
 mod request;
 mod wire;
 
+#[cfg(test)]
+mod callback_tests;
+#[cfg(test)]
+mod map_tests;
+#[cfg(test)]
+mod tests;
+
 use super::{
     Account, BoxFuture, CallControl, Callback, CallbackRefusal, CallbackRequest, Callbacks,
     Deadlines, DialLookup, DialRequest,
