@@ -22,10 +22,10 @@ pub struct Keys {
 impl Keys {
     /// The keys of an account; `None`: it is another provider's.
     pub(super) fn of(account: &Account) -> Option<&Self> {
-        match &account.credentials {
-            Credentials::Telnyx(keys) => Some(keys),
-            Credentials::Twilio(_) => None,
-        }
+        let Credentials::Telnyx(keys) = &account.credentials else {
+            return None;
+        };
+        Some(keys)
     }
 
     /// # Errors

@@ -25,10 +25,10 @@ struct ApiKey {
 impl Keys {
     /// The keys of an account; `None`: it is another provider's.
     pub(super) fn of(account: &Account) -> Option<&Self> {
-        match &account.credentials {
-            Credentials::Twilio(keys) => Some(keys),
-            Credentials::Telnyx(_) => None,
-        }
+        let Credentials::Twilio(keys) = &account.credentials else {
+            return None;
+        };
+        Some(keys)
     }
 
     /// # Errors
