@@ -45,10 +45,10 @@ fn event(event_type: &str, more: Value) -> Value {
         "client_state": BASE64_STANDARD.encode(CALL.to_string()),
         "from": "+15550100", "to": "+15550101",
     });
-    payload
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else {
+        panic!("{more}");
+    };
+    payload.as_object_mut().unwrap().extend(more);
     json!({
         "data": {
             "record_type": "event", "event_type": event_type,

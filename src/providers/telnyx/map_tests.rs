@@ -72,9 +72,10 @@ fn call(more: Value) -> Value {
     let mut call = json!({
         "record_type": "call", "call_control_id": ID, "call_leg_id": "l", "call_session_id": "s",
     });
-    call.as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else {
+        panic!("{more}");
+    };
+    call.as_object_mut().unwrap().extend(more);
     json!({ "data": call })
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Data<T> {
 
 /// A call, from dialling, reading or as one of the active ones (which lack the last three).
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are theirs")]
 pub(super) struct Call {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) call_control_id: Option<String>,
@@ -95,6 +96,7 @@ pub(super) const NOT_E164: &str = "10016";
 
 /// An event: `{"data":{"event_type","id","occurred_at","payload":{…}}}`.
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are theirs")]
 pub(super) struct Event {
     pub(super) event_type: String,
     /// The same when the event is sent again.

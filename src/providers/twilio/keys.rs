@@ -115,10 +115,10 @@ mod tests {
     }
 
     fn keys(text: &str) -> Keys {
-        match parse(text).unwrap() {
-            Credentials::Twilio(keys) => keys,
-            other => panic!("{other:?}"),
-        }
+        let Credentials::Twilio(keys) = parse(text).unwrap() else {
+            panic!("another provider's");
+        };
+        keys
     }
 
     #[test]

@@ -54,17 +54,13 @@ pub(in crate::simulator) fn callback(
 
 /// A UUID that goes with the call, for the names of its leg and its session.
 pub(super) fn leg_id(call: &Record) -> String {
-    let digest: [u8; 32] = Sha256::digest(call.id.as_bytes()).into();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32),
-    ]
-    .join("-")
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(Sha256::digest(call.id.as_bytes())) {
+        *to = from;
+    }
+    uuid::Builder::from_custom_bytes(bytes)
+        .into_uuid()
+        .to_string()
 }
 
 fn body(report: &Report, target: &CallbackTarget, id: &str) -> Option<Value> {

@@ -15,7 +15,10 @@ mod record;
 
 use std::sync::Arc;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use ed25519_dalek::SigningKey;
 use hyper::{Method, body::Bytes};
 use percent_encoding::percent_decode_str;
@@ -67,9 +70,8 @@ fn signing_key(secret: &str) -> SigningKey {
 }
 
 fn api_key(secret: &str) -> String {
-    let digest: [u8; 32] = Sha256::digest(format!("enter {secret}")).into();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("KEY{hex}")
+    let digest = Sha256::digest(format!("enter {secret}"));
+    format!("KEY{}", BASE64_URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// Answers a request whose path, relative to this face, is `path`.
