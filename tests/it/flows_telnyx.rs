@@ -293,7 +293,7 @@ async fn an_event_must_be_signed_by_the_accounts_key_lately_and_for_the_call_of_
     let stranger = app.ambient.entropy.uuid().to_string();
     assert_eq!(report(&app, &path, &event(&stranger), &key, now).await, 400);
     let elsewhere = format!("/callbacks/twilio/{account}/calls/{id}");
-    assert_eq!(report(&app, &elsewhere, &event(&id), &key, now).await, 404);
+    assert_eq!(report(&app, &elsewhere, &event(&id), &key, now).await, 403);
     assert_eq!(app.call(&id).await["status"], "initiating");
 
     assert_eq!(report(&app, &path, &event(&id), &key, now).await, 204);

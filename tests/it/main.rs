@@ -9,8 +9,12 @@
 
 mod architecture;
 mod breaches;
+mod flows;
 mod flows_telnyx;
 mod invariants;
 mod migrations;
+mod openapi;
+mod permissions;
 mod routes;
 mod support;
+mod tenancy;
