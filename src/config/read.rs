@@ -313,8 +313,8 @@ impl Reading {
         least: T,
         most: T,
     ) -> Option<T> {
-        let must = format!("must be a whole number from {least} to {most}");
-        self.parse(name, &must, |text| {
+        let range = format!("must be a whole number from {least} to {most}");
+        self.parse(name, &range, |text| {
             text.parse()
                 .ok()
                 .filter(|number| (least..=most).contains(number))
@@ -358,6 +358,26 @@ mod tests {
             ("ONHOOK_SECRET_KEY", SECRET),
             ("ONHOOK_TOKEN_PEPPER", PEPPER),
         ])
+    }
+
+    #[test]
+    fn the_example_lists_every_variable_with_its_default() {
+        const EXAMPLE: &str = include_str!("../../.env.example");
+        let listed: Vec<_> = EXAMPLE
+            .lines()
+            .filter_map(|line| {
+                let active = line.strip_prefix('#').unwrap_or(line);
+                let (name, value) = active.split_once('=')?;
+                let ours = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
+                ours.then(|| (name, line.starts_with('#'), value))
+            })
+            .collect();
+        // What is required is commented out and has no value.
+        let expected = VARIABLES.map(|(name, default, _)| {
+            let required = default.is_none();
+            (name, required, default.unwrap_or_default())
+        });
+        assert_eq!(listed, expected);
     }
 
     #[test]

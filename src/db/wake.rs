@@ -46,7 +46,13 @@ impl Wake {
         self.deliveries.notified().await;
     }
 
-    pub(super) fn changed(&self, call: &Call, facts: bool) {
+    /// Says that deliveries may have become due.
+    pub fn wake_deliveries(&self) {
+        self.deliveries.notify_one();
+    }
+
+    /// Announces a change that is committed; `facts`: with something to deliver.
+    pub fn changed(&self, call: &Call, facts: bool) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = calls.get(&call.id) {
             sender.send_replace(Some(Arc::new(call.clone())));

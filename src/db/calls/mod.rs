@@ -93,30 +93,26 @@ pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects
 }
 
 /// Writes a decided change if the call is still the one it was decided on. One statement, safe to
-/// drop at any moment. False: somebody was faster; read and decide again.
+/// drop at any moment. False: somebody was faster; read and decide again. Whoever waits is woken by
+/// the caller ([`super::Wake::changed`]).
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`: whether it was written is unknown.
 pub async fn apply(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<bool> {
     let call = &change.call;
-    let applied = db
-        .run(
-            "apply a change of a call",
-            sqlx::query_scalar!(
-                r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
-                scope.id() as OrganizationId,
-                call.id as CallId,
-                call.version - 1,
-                Json(&ChangedRow::from(call)) as _,
-                Json(&EffectsJson::of(change, effects)) as _
-            )
-            .fetch_one(&db.pool),
+    db.run(
+        "apply a change of a call",
+        sqlx::query_scalar!(
+            r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
+            scope.id() as OrganizationId,
+            call.id as CallId,
+            call.version - 1,
+            Json(&ChangedRow::from(call)) as _,
+            Json(&EffectsJson::of(change, effects)) as _
         )
-        .await?;
-    if applied {
-        db.wake.changed(call, !change.facts.is_empty());
-    }
-    Ok(applied)
+        .fetch_one(&db.pool),
+    )
+    .await
 }
 
 /// Merges metadata (a null member removes its key) and changes the maximum duration of a live
@@ -181,7 +177,8 @@ pub async fn provider_ids(
 }
 
 /// Live calls whose truth must be asked again: without evidence since `quiet_since`, or past a
-/// limit of theirs at `now`. Over all organisations, oldest evidence first, at most `limit`.
+/// limit of theirs at `now`. Over all organisations, at most `limit`, in no order: calls that cannot
+/// be read must not keep the others from being looked at.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -200,7 +197,7 @@ pub async fn overdue(
                     heard_at < $1
                     OR answered_at + max_duration_seconds * interval '1 second' <= $2
                 )
-                ORDER BY heard_at LIMIT $3",
+                ORDER BY random() LIMIT $3",
                 quiet_since as Timestamp,
                 now as Timestamp,
                 limit

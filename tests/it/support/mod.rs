@@ -1,4 +1,5 @@
-//! What tests stand on: a database each, a running node with a simulated provider, a client.
+//! What tests stand on: a database each, a running node with a simulated provider, a client, the
+//! source as tokens.
 
 pub mod app;
 pub mod client;
@@ -6,5 +7,6 @@ pub mod contents;
 pub mod database;
 pub mod operations;
 pub mod raw;
-pub mod twilio;
+pub mod source;
+pub mod twilio_callback;
 pub mod wait;
