@@ -168,8 +168,8 @@ impl Good<'_> {
         let schema =
             &self.operation.document["requestBody"]["content"]["application/json"]["schema"];
         let reference = schema["$ref"].as_str().or_else(|| {
-            let either = schema["oneOf"].as_array()?.iter();
-            either.filter_map(|schema| schema["$ref"].as_str()).next()
+            let mut either = schema["oneOf"].as_array()?.iter();
+            either.find_map(|schema| schema["$ref"].as_str())
         });
         let reference = reference.expect("a schema with a name");
         let pointer = reference.trim_start_matches('#');
