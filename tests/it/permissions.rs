@@ -80,13 +80,13 @@ async fn every_route_asks_for_a_living_token_with_its_scope() {
         .iter()
         .zip(["revoked_at = created_at", "expires_at = created_at"])
     {
-        let statement = format!("UPDATE tokens SET {end} WHERE prefix = $1");
-        let done = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let statement = format!("UPDATE tokens SET {end} WHERE prefix = $1 RETURNING prefix");
+        let dead: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
             .bind(token.get(..13))
-            .execute(&mut owner)
+            .fetch_all(&mut owner)
             .await
             .expect("an update");
-        assert_eq!(done.rows_affected(), 1);
+        assert_eq!(dead.len(), 1);
     }
     let mut table = String::new();
     let mut line = |cells: [&str; 6]| {

@@ -10,7 +10,7 @@ use crate::support::{
     client::{Reply, TestClient},
     contents::contents,
     operations::{self, Names, Operation},
-    twilio,
+    twilio_callback::sign,
     wait::wait_for,
 };
 
@@ -72,9 +72,10 @@ async fn send(
             ("AccountSid", stranger.account_sid.as_str()),
             ("CallSid", "CA00000000000000000000000000000000"),
             ("CallStatus", "completed"),
-        ];
-        body = serde_urlencoded::to_string(form).expect("a form");
-        signature = twilio::signature(&stranger.auth_token, &client.url(&path), &form);
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        body = serde_urlencoded::to_string(&form).expect("a form");
+        signature = sign(&stranger.auth_token, &client.url(&path), &form);
     }
     if !signature.is_empty() {
         headers.push(("x-twilio-signature", &signature));

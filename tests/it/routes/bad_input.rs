@@ -11,7 +11,6 @@ use crate::support::{
     contents::contents,
     operations::{self, ErrorStyle, Names, Operation},
     raw::{self, RawReply},
-    twilio,
 };
 
 /// One bad request and how it must be answered.
@@ -169,8 +168,8 @@ impl Good<'_> {
         let schema =
             &self.operation.document["requestBody"]["content"]["application/json"]["schema"];
         let reference = schema["$ref"].as_str().or_else(|| {
-            let either = schema["oneOf"].as_array()?.iter();
-            either.filter_map(|schema| schema["$ref"].as_str()).next()
+            let mut either = schema["oneOf"].as_array()?.iter();
+            either.find_map(|schema| schema["$ref"].as_str())
         });
         let reference = reference.expect("a schema with a name");
         let pointer = reference.trim_start_matches('#');
@@ -291,67 +290,6 @@ impl Good<'_> {
     }
 }
 
-/// Reports of a provider that prove nothing, or say nothing.
-fn callbacks(app: &TestApp, names: &Names) -> Vec<Case> {
-    let documented = operations::documented();
-    let operation = documented.iter().find(|one| one.id == "provider_callback");
-    let operation = operation.expect("callbacks are documented");
-    let good = Good {
-        operation,
-        names,
-        token: "",
-    };
-    let base = format!("http://{}", app.node.address);
-    let url = format!("{base}{}", operation.url(names));
-    let tenant = &app.tenant;
-    let form = [
-        ("AccountSid", tenant.account_sid.as_str()),
-        ("CallStatus", "completed"),
-    ];
-    let foreign = [
-        ("AccountSid", app.stranger.account_sid.as_str()),
-        ("CallSid", "CA0"),
-    ];
-    let signed = |what: &str, status, form: &[(&str, &str)], secret: &str| {
-        let mut case = good.case(what, status);
-        case.body = serde_urlencoded::to_string(form)
-            .expect("a form")
-            .into_bytes();
-        let signature = twilio::signature(secret, &url, form);
-        case.headers
-            .push(("x-twilio-signature".to_owned(), signature));
-        case
-    };
-    let mut unsigned = signed("no signature", 403, &form, &tenant.auth_token);
-    unsigned
-        .headers
-        .retain(|(name, _)| name != "x-twilio-signature");
-    let mut altered = signed(
-        "altered after it was signed",
-        403,
-        &form,
-        &tenant.auth_token,
-    );
-    altered.body.extend(b"&CallDuration=1");
-    vec![
-        unsigned,
-        altered,
-        signed(
-            "another account's signature",
-            403,
-            &form,
-            &app.stranger.auth_token,
-        ),
-        signed(
-            "another account's report",
-            403,
-            &foreign,
-            &tenant.auth_token,
-        ),
-        signed("a report on no call", 400, &form, &tenant.auth_token),
-    ]
-}
-
 /// Paths and methods that are not there.
 fn nowhere(token: &str) -> Vec<Case> {
     let mut paths: BTreeSet<String> = BTreeSet::new();
@@ -444,7 +382,6 @@ async fn every_route_refuses_every_bad_request_clearly_and_changes_nothing() {
         cases.extend(good.names());
         cases.extend(good.queries_and_headers());
     }
-    cases.extend(callbacks(&app, &names));
     cases.extend(nowhere(token));
     assert!(cases.len() > 400, "{}", cases.len());
     let before = contents(&app.database).await;

@@ -4,7 +4,10 @@ use onhook::domain::token::{Environment, Scope};
 use serde_json::{Value, json};
 
 use super::steps::{START, dialled, nobody_acts, sid};
-use crate::support::{app::TestApp, wait::wait_for};
+use crate::support::{
+    app::{Tenant, TestApp},
+    wait::wait_for,
+};
 
 async fn refused(app: &TestApp, change: Value, status: u16) -> Value {
     let mut body = json!({"agent_id": app.tenant.agent_id, "to": "+15550101"});
@@ -68,10 +71,9 @@ async fn a_call_is_recorded_and_shown_whole_before_it_is_dialled() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_call_to_place_is_named_by_its_place() {
-    let app = TestApp::by_hand().await;
-    for (change, pointer, message) in [
+/// Members that are wrong, where that is said, and what.
+fn wrong_members(stranger: &Tenant) -> Vec<(Value, &'static str, &'static str)> {
+    vec![
         (
             json!({"metdata": {}}),
             "/metdata",
@@ -133,11 +135,17 @@ async fn what_is_wrong_with_a_call_to_place_is_named_by_its_place() {
             "must be a number of your organisation on the account to dial through; or assign a number to the agent",
         ),
         (
-            json!({"provider_account_id": app.stranger.account_id}),
+            json!({"provider_account_id": stranger.account_id}),
             "/from",
             "must be a number of your organisation on the account to dial through; or assign a number to the agent",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_call_to_place_is_named_by_its_place() {
+    let app = TestApp::by_hand().await;
+    for (change, pointer, message) in wrong_members(&app.stranger) {
         let problem = refused(&app, change.clone(), 422).await;
 
         assert_eq!(problem["code"], "VALIDATION_FAILED");

@@ -6,7 +6,7 @@ use onhook::domain::CallId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::steps::{far_end, nobody_acts, sid};
+use super::steps::{far_end, is_refused, nobody_acts, sid};
 use crate::support::{app::TestApp, client::Reply};
 
 async fn patch(app: &TestApp, id: &str, body: &Value) -> Reply {
@@ -29,8 +29,6 @@ async fn a_get_that_waits_answers_when_the_far_end_hangs_up_or_when_its_time_is_
         ("hangup", "ended", "completed"),
     ] {
         sid(&app, &id).await;
-        let waiting = app.client.get(&path);
-        drop(waiting);
         let path = format!("{path}?wait_for={milestone}&timeout=30");
         let waiting = tokio::time::timeout(Duration::from_secs(20), app.client.get(&path));
         let (reply, ()) = tokio::join!(waiting, far_end(&app, &id, act));
@@ -113,6 +111,24 @@ async fn metadata_is_merged_and_limits_change_while_the_call_is_live() {
         );
     }
 
+    // A call that is over keeps what it was, and may still be annotated.
+    far_end(&app, &id, "hangup").await;
+    let over = app.wait_for_status(&id, "completed").await;
+    assert_eq!(over["metadata"], merged);
+    let refused = patch(&app, &id, &json!({"limits": {"max_duration_seconds": 60}})).await;
+    is_refused(&refused, 422, "VALIDATION_FAILED");
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/limits");
+    let annotated = patch(&app, &id, &json!({"metadata": {"rated": 5}})).await;
+    let mut expected = over;
+    expected["metadata"]["rated"] = json!(5);
+    assert_eq!((annotated.status, annotated.json()), (200, expected));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_64_kib_at_most_and_what_is_no_change_is_named_by_its_place() {
+    let app = TestApp::by_hand().await;
+    nobody_acts(&app).await;
     // As large as is allowed; then one byte more, in one piece and by merging.
     let fits = "y".repeat(65_536 - r#"{"x":""}"#.len());
     let place = |text: &str| {
@@ -124,25 +140,17 @@ async fn metadata_is_merged_and_limits_change_while_the_call_is_live() {
     let largest = place(&fits).await;
     assert_eq!(largest.status, 201);
     assert_eq!(place(&format!("{fits}y")).await.status, 422);
-    let large_id = largest.json()["id"].as_str().expect("an id").to_owned();
-    assert_eq!(
-        patch(&app, &large_id, &json!({"metadata": {}}))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        patch(&app, &large_id, &json!({"metadata": {"x": fits}}))
-            .await
-            .status,
-        200
-    );
+    let id = largest.json()["id"].as_str().expect("an id").to_owned();
+    for fitting in [json!({}), json!({"x": fits})] {
+        let same = patch(&app, &id, &json!({"metadata": fitting})).await;
+        assert_eq!(same.status, 200, "{}", same.text);
+    }
     for too_large in [json!({"more": 1}), json!({"x": format!("{fits}y")})] {
-        let refused = patch(&app, &large_id, &json!({"metadata": too_large})).await;
+        let refused = patch(&app, &id, &json!({"metadata": too_large})).await;
         assert_eq!(refused.status, 422);
         assert_eq!(refused.json()["errors"][0]["pointer"], "/metadata");
     }
-    assert_eq!(app.call(&large_id).await["metadata"], json!({"x": fits}));
+    assert_eq!(app.call(&id).await["metadata"], json!({"x": fits}));
 
     for (body, pointer) in [
         (
@@ -166,18 +174,6 @@ async fn metadata_is_merged_and_limits_change_while_the_call_is_live() {
         assert_eq!(refused.status, 422, "{body}: {}", refused.text);
         assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{body}");
     }
-
-    // A call that is over keeps what it was, and may still be annotated.
-    far_end(&app, &id, "hangup").await;
-    let over = app.wait_for_status(&id, "completed").await;
-    assert_eq!(over["metadata"], merged);
-    let refused = patch(&app, &id, &json!({"limits": {"max_duration_seconds": 60}})).await;
-    assert_eq!(refused.status, 422);
-    assert_eq!(refused.json()["errors"][0]["pointer"], "/limits");
-    let annotated = patch(&app, &id, &json!({"metadata": {"rated": 5}})).await;
-    let mut expected = over;
-    expected["metadata"]["rated"] = json!(5);
-    assert_eq!((annotated.status, annotated.json()), (200, expected));
     app.stop().await;
 }
 

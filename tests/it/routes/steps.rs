@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{app::TestApp, client::TestClient, wait::wait_for};
+use crate::support::{
+    app::TestApp,
+    client::{Reply, TestClient},
+    wait::wait_for,
+};
 
 /// When [`TestApp::by_hand`] begins, as the API prints it.
 pub const START: &str = "2026-11-21T09:30:00.000Z";
@@ -75,6 +79,15 @@ pub async fn ended_calls(app: &TestApp) -> Vec<(String, &'static str)> {
     ended.push((id, "canceled"));
     app.advance(1);
     ended
+}
+
+/// A canonical route's refusal.
+#[track_caller]
+pub fn is_refused(reply: &Reply, status: u16, code: &str) {
+    assert_eq!(reply.status, status, "{}", reply.text);
+    assert_eq!(reply.json()["code"], code);
+    let kind = reply.header("content-type");
+    assert_eq!(kind, Some("application/problem+json"));
 }
 
 /// How many calls the provider has heard of.

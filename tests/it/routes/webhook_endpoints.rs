@@ -4,7 +4,7 @@ use onhook::domain::token::{Environment, Scope};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
-use super::steps::{START, telling};
+use super::steps::{START, is_refused, telling};
 use crate::support::app::TestApp;
 
 const PATH: &str = "/api/v1/webhook-endpoints";
@@ -70,85 +70,76 @@ async fn an_endpoint_shows_its_secret_once_and_is_gone_when_deleted() {
     app.stop().await;
 }
 
+const URL: &str = "https://example.com/hooks";
+
+/// URLs that are no receiver's, and why.
+fn bad_urls() -> Vec<(Value, &'static str)> {
+    let absolute = "must be an absolute URL, for example https://example.com/hooks";
+    let visible = "must not contain white space or control characters";
+    let https = "must be an https URL";
+    vec![
+        (json!(""), absolute),
+        (json!("/hooks"), absolute),
+        (json!("https://"), absolute),
+        (json!("https://[::1"), absolute),
+        (json!("ftp://example.com"), https),
+        (json!("javascript:alert(1)"), https),
+        (json!("file:///etc/passwd"), https),
+        (
+            json!("https://u:p@example.com"),
+            "must not carry credentials",
+        ),
+        (json!("https://exam\nple.com/"), visible),
+        (json!(" https://example.com/"), visible),
+        (json!("https://example.com/\u{7f}"), visible),
+        (json!("https://example.com/\u{202e}"), visible),
+        (
+            json!(format!("{URL}?{}", "x".repeat(2000))),
+            "must be at most 2000 characters long",
+        ),
+        (json!(7), "invalid type: integer `7`, expected a string"),
+        (json!(null), "invalid type: null, expected a string"),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_an_endpoint_is_refused_by_its_place() {
     let app = TestApp::by_hand().await;
-    let url = "https://example.com/hooks";
-    let long = format!("{url}?{}", "x".repeat(2000));
-    let absolute = "must be an absolute URL, for example https://example.com/hooks";
-    let plain = "must not contain white space or control characters";
-    for (body, pointer, message) in [
+    let mut wrong: Vec<(Value, &str, &str)> = bad_urls()
+        .into_iter()
+        .map(|(url, message)| (json!({"url": url}), "/url", message))
+        .collect();
+    wrong.extend([
         (json!({}), "/url", "is required"),
-        (json!({"url": ""}), "/url", absolute),
-        (json!({"url": "/hooks"}), "/url", absolute),
-        (json!({"url": "https://"}), "/url", absolute),
-        (json!({"url": "https://[::1"}), "/url", absolute),
         (
-            json!({"url": "ftp://example.com"}),
-            "/url",
-            "must be an https URL",
-        ),
-        (
-            json!({"url": "javascript:alert(1)"}),
-            "/url",
-            "must be an https URL",
-        ),
-        (
-            json!({"url": "file:///etc/passwd"}),
-            "/url",
-            "must be an https URL",
-        ),
-        (
-            json!({"url": "https://u:p@example.com"}),
-            "/url",
-            "must not carry credentials",
-        ),
-        (json!({"url": "https://exam\nple.com/"}), "/url", plain),
-        (json!({"url": " https://example.com/"}), "/url", plain),
-        (json!({"url": "https://example.com/\u{7f}"}), "/url", plain),
-        (
-            json!({"url": "https://example.com/\u{202e}"}),
-            "/url",
-            plain,
-        ),
-        (
-            json!({"url": long}),
-            "/url",
-            "must be at most 2000 characters long",
-        ),
-        (
-            json!({"url": 7}),
-            "/url",
-            "invalid type: integer `7`, expected a string",
-        ),
-        (
-            json!({"url": url, "events": ["event_phone_call_ended", "event_phone_call_end"]}),
+            json!({"url": URL, "events": ["event_phone_call_ended", "event_phone_call_end"]}),
             "/events/1",
             "is not an event type of ours; see the list of events in the documentation",
         ),
         (
-            json!({"url": url, "events": "event_phone_call_ended"}),
+            json!({"url": URL, "events": "event_phone_call_ended"}),
             "/events",
             "invalid type: string \"event_phone_call_ended\", expected a sequence",
         ),
         (
-            json!({"url": url, "timeout_seconds": 4}),
+            json!({"url": URL, "timeout_seconds": 4}),
             "/timeout_seconds",
             "must be from 5 to 120",
         ),
         (
-            json!({"url": url, "timeout_seconds": 121}),
+            json!({"url": URL, "timeout_seconds": 121}),
             "/timeout_seconds",
             "must be from 5 to 120",
         ),
         (
-            json!({"url": url, "enabled": false}),
+            json!({"url": URL, "enabled": false}),
             "/enabled",
             "is not a member of this request, which has: url, events, agent_id, timeout_seconds",
         ),
-    ] {
+    ]);
+    for (body, pointer, message) in wrong {
         let refused = app.client.post(PATH, &body).await;
-        assert_eq!(refused.status, 422, "{body}: {}", refused.text);
+        is_refused(&refused, 422, "VALIDATION_FAILED");
         let error = refused.json()["errors"][0].clone();
         assert_eq!(
             (&error["pointer"], &error["message"]),
@@ -160,14 +151,8 @@ async fn what_cannot_be_an_endpoint_is_refused_by_its_place() {
         app.stranger.agent_id.to_string(),
         "00000000-0000-4000-8000-000000000000".to_owned(),
     ] {
-        let refused = app
-            .client
-            .post(PATH, &json!({"url": url, "agent_id": agent}))
-            .await;
-        assert_eq!(
-            (refused.status, &refused.json()["code"]),
-            (404, &json!("AGENT_NOT_FOUND"))
-        );
+        let body = json!({"url": URL, "agent_id": agent});
+        is_refused(&app.client.post(PATH, &body).await, 404, "AGENT_NOT_FOUND");
     }
     assert_eq!(ids(&app.client.get(PATH).await.json()).len(), 1);
     app.stop().await;
@@ -190,15 +175,14 @@ async fn who_may_not_see_an_endpoint_cannot_tell_that_it_exists() {
     let stranger = app.client.with_token(Some(&app.stranger.token));
 
     // A restricted token makes, sees and deletes endpoints of its agents only.
-    let url = "https://example.com/hooks";
-    let refused = restricted.post(PATH, &json!({"url": url})).await;
+    let refused = restricted.post(PATH, &json!({"url": URL})).await;
     assert_eq!(
         (refused.status, &refused.json()["errors"][0]["pointer"]),
         (422, &json!("/agent_id"))
     );
-    let other_agent = json!({"url": url, "agent_id": app.tenant.agent_id});
+    let other_agent = json!({"url": URL, "agent_id": app.tenant.agent_id});
     assert_eq!(restricted.post(PATH, &other_agent).await.status, 404);
-    let own = json!({"url": url, "agent_id": colleague});
+    let own = json!({"url": URL, "agent_id": colleague});
     let own = restricted.post(PATH, &own).await;
     assert_eq!(own.status, 201, "{}", own.text);
     let own = own.json()["id"].as_str().expect("an id").to_owned();

@@ -8,6 +8,5 @@ pub mod database;
 pub mod operations;
 pub mod raw;
 pub mod source;
-pub mod twilio;
 pub mod twilio_callback;
 pub mod wait;
