@@ -71,7 +71,7 @@ CREATE TABLE calls (
     CONSTRAINT calls_priced_when_over CHECK ((amount_micros IS NOT NULL) = (ended_at IS NOT NULL AND rate_card_id IS NOT NULL)),
     CONSTRAINT calls_billable_within_call CHECK (
         billable_millis IS NULL OR billable_millis = 0 OR (
-            billable_millis > 0 AND answered_at IS NOT NULL
+            billable_millis > 0 AND answered_at IS NOT NULL AND ended_at IS NOT NULL
             AND billable_millis <= extract(epoch FROM ended_at - answered_at) * 1000
         )
     ),

@@ -11,11 +11,11 @@ pub trait Clock: Send + Sync {
     /// The present instant, truncated to milliseconds.
     fn now(&self) -> Timestamp;
 
-    /// Tells the clock how far the database's clock is ahead of this machine's, in milliseconds.
+    /// Tells the clock how far the database's clock is ahead of what it shows, in milliseconds.
     ///
     /// Leases and schedules of several nodes are compared with each other, so every node reckons
     /// in the database's time.
-    fn set_offset_millis(&self, offset: i64);
+    fn adjust_millis(&self, ahead: i64);
 }
 
 /// The machine's clock, corrected by the offset to the database's clock.
@@ -34,8 +34,8 @@ impl Clock for SystemClock {
         Timestamp::from(OffsetDateTime::now_utc() + offset)
     }
 
-    fn set_offset_millis(&self, offset: i64) {
-        self.offset_millis.store(offset, Ordering::Relaxed);
+    fn adjust_millis(&self, ahead: i64) {
+        self.offset_millis.fetch_add(ahead, Ordering::Relaxed);
     }
 }
 
@@ -63,5 +63,5 @@ impl Clock for ManualClock {
         Timestamp::from_unix_millis(self.unix_millis.load(Ordering::SeqCst))
     }
 
-    fn set_offset_millis(&self, _offset: i64) {}
+    fn adjust_millis(&self, _ahead: i64) {}
 }

@@ -46,10 +46,6 @@ impl Tasks {
         self.crashed.cancelled().await;
     }
 
-    pub fn has_crashed(&self) -> bool {
-        self.crashed.is_cancelled()
-    }
-
     /// Asks every task to stop. Idempotent.
     pub fn stop(&self) {
         self.stopping.cancel();

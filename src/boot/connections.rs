@@ -79,12 +79,7 @@ async fn connection(
     service: Service,
     ambient: Ambient,
 ) {
-    let first_byte = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut [0])).await;
-    if !matches!(first_byte, Ok(Ok(1))) {
-        return;
-    }
-    // Without it, small answers wait for the client's delayed acknowledgement.
-    if stream.set_nodelay(true).is_err() {
+    if !is_awake(&stream).await {
         return;
     }
     let first = AtomicBool::new(true);
@@ -114,7 +109,18 @@ async fn connection(
             serving.await
         }
     };
+    log_end(ended);
+}
+
+fn log_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Whether the client shows its first byte in time and the connection can be used.
+async fn is_awake(stream: &TcpStream) -> bool {
+    let first_byte = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut [0])).await;
+    // Without it, small answers wait for the client's delayed acknowledgement.
+    matches!(first_byte, Ok(Ok(1))) && stream.set_nodelay(true).is_ok()
 }

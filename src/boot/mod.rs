@@ -14,4 +14,4 @@ mod signals;
 
 pub(crate) use node::app;
 pub use node::{Node, Settings};
-pub use signals::asked_to_stop;
+pub use signals::{Stop, stop, stop_of};

@@ -19,7 +19,7 @@ use crate::{
         billing::Rate,
         call::Limits,
         provider::ProviderKind,
-        token::{Environment, Scope},
+        token::{Environment, Scope, TokenText},
     },
 };
 
@@ -180,7 +180,7 @@ async fn create_organization(
         None
     };
     let (organization_id, agent_id) = (founded.organization_id, founded.agent_id);
-    let token = token.as_ref().map(|text| text.reveal());
+    let token = token.as_ref().map(TokenText::reveal);
     if as_json {
         let line =
             json!({"organization_id": organization_id, "agent_id": agent_id, "token": token});

@@ -41,7 +41,7 @@ enum Command {
     },
     /// Serve the API and carry out jobs, as the environment says (see .env.example)
     Serve,
-    /// Bring the database at DATABASE_URL to the current schema
+    /// Bring the database at `DATABASE_URL` to the current schema
     Migrate,
     /// Print the OpenAPI document
     Openapi,
@@ -52,7 +52,7 @@ enum Command {
     /// What operators do to organisations
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Run a command with a private, migrated database in DATABASE_URL
+    /// Run a command with a private, migrated database in `DATABASE_URL`
     #[command(hide = true)]
     WithDatabase {
         #[arg(last = true, required = true)]

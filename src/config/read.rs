@@ -313,8 +313,8 @@ impl Reading {
         least: T,
         most: T,
     ) -> Option<T> {
-        let must = format!("must be a whole number from {least} to {most}");
-        self.parse(name, &must, |text| {
+        let range = format!("must be a whole number from {least} to {most}");
+        self.parse(name, &range, |text| {
             text.parse()
                 .ok()
                 .filter(|number| (least..=most).contains(number))

@@ -46,6 +46,11 @@ impl Wake {
         self.deliveries.notified().await;
     }
 
+    /// Says that deliveries may have become due.
+    pub fn wake_deliveries(&self) {
+        self.deliveries.notify_one();
+    }
+
     pub(super) fn changed(&self, call: &Call, facts: bool) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = calls.get(&call.id) {

@@ -29,13 +29,14 @@ pub struct Claimed {
     pub secret: Sealed,
 }
 
-/// Organisations with due deliveries, at most `limit`.
+/// Organisations with deliveries due to endpoints other than `busy`, at most `limit`.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn organizations_with_due(
     db: &Db,
     now: Timestamp,
+    busy: &[WebhookEndpointId],
     limit: i64,
 ) -> Result<Vec<OrganizationId>> {
     db.run(
@@ -44,28 +45,37 @@ pub async fn organizations_with_due(
             "/* db::webhook_deliveries::organizations_with_due */ SELECT DISTINCT organization_id
             FROM (
                 SELECT organization_id FROM webhook_deliveries
-                WHERE state = 'pending' AND due_at <= $1 ORDER BY due_at LIMIT 1000
+                WHERE state = 'pending' AND due_at <= $1 AND endpoint_id <> ALL ($3)
+                ORDER BY due_at LIMIT 1000
             ) due
             LIMIT $2",
             now as Timestamp,
-            limit
+            limit,
+            &uuids(busy)
         )
         .fetch_all(&db.pool),
     )
     .await
 }
 
-/// Takes due deliveries of one organisation until `lease_until`, oldest first.
+/// How deliveries are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    pub now: Timestamp,
+    pub lease: LeaseToken,
+    pub until: Timestamp,
+    pub most: i64,
+}
+
+/// Takes due deliveries of one organisation to endpoints other than `busy`, oldest first.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn claim(
     db: &Db,
     scope: OrgScope,
-    now: Timestamp,
-    lease: LeaseToken,
-    lease_until: Timestamp,
-    limit: i64,
+    claim: Claim,
+    busy: &[WebhookEndpointId],
 ) -> Result<Vec<Claimed>> {
     let rows = db
         .run(
@@ -74,6 +84,7 @@ pub async fn claim(
                 r#"/* db::webhook_deliveries::claim */ WITH due AS (
                     SELECT endpoint_id, call_id, sequence FROM webhook_deliveries
                     WHERE organization_id = $1 AND state = 'pending' AND due_at <= $2
+                        AND endpoint_id <> ALL ($6)
                     ORDER BY due_at, call_id, sequence LIMIT $5 FOR UPDATE SKIP LOCKED
                 ), taken AS (
                     UPDATE webhook_deliveries d SET due_at = $3, lease = $4, attempt = d.attempt + 1
@@ -92,10 +103,11 @@ pub async fn claim(
                 JOIN webhook_endpoints e ON e.organization_id = $1 AND e.id = t.endpoint_id
                 ORDER BY t.call_id, t.sequence"#,
                 scope.id() as OrganizationId,
-                now as Timestamp,
-                lease_until as Timestamp,
-                lease as LeaseToken,
-                limit
+                claim.now as Timestamp,
+                claim.until as Timestamp,
+                claim.lease as LeaseToken,
+                claim.most,
+                &uuids(busy)
             )
             .fetch_all(&db.pool),
         )
@@ -120,6 +132,10 @@ pub async fn claim(
             },
         })
         .collect())
+}
+
+fn uuids(endpoints: &[WebhookEndpointId]) -> Vec<uuid::Uuid> {
+    endpoints.iter().map(|endpoint| endpoint.0).collect()
 }
 
 /// What came of an attempt.

@@ -63,7 +63,7 @@ impl Worker {
 
     async fn recovery(&self) {
         loop {
-            let round = self.run_due().await;
+            let round = self.start_due().await;
             let pause = if matches!(round, Ok(0)) {
                 IDLE_PAUSE
             } else {
@@ -86,7 +86,7 @@ impl Worker {
                     () = wake.deliveries() => {}
                 }
             }
-            let round = self.deliver_due().await;
+            let round = self.start_deliveries().await;
             idle = !matches!(round, Ok(1..));
             log_failure("deliver due webhooks", round);
             if self.jobs.app.ambient.tasks.is_stopping() {

@@ -13,6 +13,7 @@
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
+mod deliveries;
 mod kinds;
 mod loops;
 mod worker;
@@ -47,7 +48,7 @@ impl Default for Bounds {
             hang_ups: 512,
             dials: 64,
             deliveries: 64,
-            quiet_after: Duration::from_secs(120),
+            quiet_after: Duration::from_mins(2),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Takes jobs and deliveries and runs them. One round at a time can be asked for by hand: that is
 //! how tests run everything that is due without waiting for a clock.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{Jobs, kinds, scope_of};
+use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::FastLaneJob,
-    db::{self, calls::CallRef, webhook_deliveries::Claimed},
+    db::{self, calls::CallRef},
     domain::{
         LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
         call::Call,
@@ -18,12 +18,8 @@ use crate::{
 
 /// Organisations looked at in one round, and jobs taken from one of them: so that one tenant's
 /// queue never keeps the others waiting.
-const ORGANIZATIONS_PER_ROUND: i64 = 64;
+pub(super) const ORGANIZATIONS_PER_ROUND: i64 = 64;
 const JOBS_PER_ORGANIZATION: i64 = 32;
-const DELIVERIES_PER_ORGANIZATION: i64 = 64;
-
-/// The longest timeout of an endpoint (120 s) and the time to record it.
-const DELIVERY_LEASE: time::Duration = time::Duration::seconds(150);
 
 /// Answered keys are kept for two days, more than the promised 24 hours; those without an answer
 /// for 45 s, when their operation is dead.
@@ -34,11 +30,15 @@ const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
 #[derive(Clone)]
 pub struct Worker {
     pub(super) jobs: Jobs,
+    pub(super) endpoints: Arc<BusyEndpoints>,
 }
 
 impl Worker {
     pub fn new(jobs: Jobs) -> Self {
-        Self { jobs }
+        Self {
+            jobs,
+            endpoints: Arc::default(),
+        }
     }
 
     /// Runs a job that this node has just written.
@@ -55,51 +55,53 @@ impl Worker {
         log_failure("release a job", done);
     }
 
-    /// Takes and runs every job that is due now, a bounded number per organisation. Returns how many.
+    /// Takes and runs every job that is due now, a bounded number per organisation, and waits until
+    /// they are done. Returns how many.
     ///
     /// # Errors
     /// `DATABASE_UNAVAILABLE`.
     pub async fn run_due(&self) -> Result<usize> {
-        let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
-        let now = ambient.now();
         let mut running = JoinSet::new();
-        for organization_id in
-            db::jobs::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
-        {
-            let scope = OrgScope::assume(organization_id);
-            let lease = LeaseToken(ambient.entropy.uuid());
-            let until = now.plus(DIAL_LEASE);
-            let jobs = db::jobs::claim(db, scope, now, lease, until, JOBS_PER_ORGANIZATION).await?;
-            for job in jobs {
-                let worker = self.clone();
-                running.spawn(async move { worker.run(job, None).await });
-            }
+        for job in self.claim_jobs().await? {
+            let worker = self.clone();
+            running.spawn(async move { worker.run(job, None).await });
         }
         Ok(finished(running).await)
     }
 
-    /// Attempts every delivery that is due now, a bounded number per organisation. Returns how many.
-    ///
-    /// # Errors
-    /// `DATABASE_UNAVAILABLE`.
-    pub async fn deliver_due(&self) -> Result<usize> {
+    /// As [`Worker::run_due`], without waiting: a provider that hangs keeps nobody else waiting.
+    pub(super) async fn start_due(&self) -> Result<usize> {
+        let jobs = self.claim_jobs().await?;
+        let count = jobs.len();
+        for job in jobs {
+            let worker = self.clone();
+            let tasks = &self.jobs.app.ambient.tasks;
+            drop(tasks.spawn(async move { worker.run(job, None).await }));
+        }
+        Ok(count)
+    }
+
+    /// Nothing is taken while there is no room to run it: a lease must not run out waiting.
+    async fn claim_jobs(&self) -> Result<Vec<LeasedJob>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
         let now = ambient.now();
-        let mut running = JoinSet::new();
+        let mut claimed = Vec::new();
         for organization_id in
-            db::webhook_deliveries::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
+            db::jobs::organizations_with_due(db, now, ORGANIZATIONS_PER_ROUND).await?
         {
+            let full = self.jobs.hang_ups.available_permits() <= claimed.len()
+                || self.jobs.dials.available_permits() == 0;
+            if full {
+                break;
+            }
             let scope = OrgScope::assume(organization_id);
             let lease = LeaseToken(ambient.entropy.uuid());
-            let until = now.plus(DELIVERY_LEASE);
-            let most = DELIVERIES_PER_ORGANIZATION;
-            let claimed = db::webhook_deliveries::claim(db, scope, now, lease, until, most).await?;
-            for call in by_call(claimed) {
-                let worker = self.clone();
-                running.spawn(async move { worker.deliver(scope, call, lease).await });
-            }
+            let until = now.plus(DIAL_LEASE);
+            claimed.extend(
+                db::jobs::claim(db, scope, now, lease, until, JOBS_PER_ORGANIZATION).await?,
+            );
         }
-        Ok(finished(running).await)
+        Ok(claimed)
     }
 
     /// Looks at every call whose truth must be asked again, and forgets old idempotency keys.
@@ -162,31 +164,16 @@ impl Worker {
 
     async fn carry_out(&self, job: &LeasedJob, call: Option<Call>) -> Result<()> {
         let fresh = call.is_some();
-        let call = match call {
-            Some(call) => call,
-            None => {
-                let reference = CallRef::from(job.call_id);
-                let scope = scope_of(job);
-                match db::calls::find(&self.jobs.app.db, scope, &reference).await? {
-                    Some(call) => call,
-                    None => return Ok(()),
-                }
-            }
+        let call = if call.is_some() {
+            call
+        } else {
+            let reference = CallRef::from(job.call_id);
+            db::calls::find(&self.jobs.app.db, scope_of(job), &reference).await?
         };
+        let Some(call) = call else { return Ok(()) };
         match job.kind {
             JobKind::HangUpCall => kinds::hang_up_call::run(&self.jobs, job, call).await,
             JobKind::DialCall => kinds::dial_call::run(&self.jobs, job, call, fresh).await,
-        }
-    }
-
-    /// Attempts the deliveries of one call to one endpoint, in order.
-    async fn deliver(&self, scope: OrgScope, claimed: Vec<Claimed>, lease: LeaseToken) {
-        for delivery in claimed {
-            let Ok(_permit) = self.jobs.deliveries.acquire().await else {
-                return;
-            };
-            let done = kinds::deliver_webhook::run(&self.jobs, scope, &delivery, lease).await;
-            log_failure("deliver a webhook", done);
         }
     }
 
@@ -196,18 +183,16 @@ impl Worker {
     /// `DATABASE_UNAVAILABLE`.
     pub async fn follow_clock(&self) -> Result<()> {
         let clock = &self.jobs.app.ambient.clock;
-        clock.set_offset_millis(0);
         let before = clock.now();
         let there = db::now(&self.jobs.app.db).await?;
-        let after = clock.now();
-        clock.set_offset_millis(offset_millis(before, there, after));
+        clock.adjust_millis(ahead_millis(before, there, clock.now()));
         Ok(())
     }
 }
 
 /// How far `there` is ahead of the middle between `before` and `after`; nothing when the difference
 /// is within the uncertainty of the question.
-fn offset_millis(before: Timestamp, there: Timestamp, after: Timestamp) -> i64 {
+fn ahead_millis(before: Timestamp, there: Timestamp, after: Timestamp) -> i64 {
     let middle = i64::midpoint(before.unix_millis(), after.unix_millis());
     let offset = there.unix_millis() - middle;
     let uncertainty = after.unix_millis() - before.unix_millis() + 2;
@@ -218,19 +203,7 @@ fn offset_millis(before: Timestamp, there: Timestamp, after: Timestamp) -> i64 {
     }
 }
 
-/// Deliveries grouped by endpoint and call, each group in order.
-fn by_call(claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
-    let mut groups: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
-    for delivery in claimed {
-        groups
-            .entry((delivery.endpoint_id, delivery.call_id))
-            .or_default()
-            .push(delivery);
-    }
-    groups.into_values().collect()
-}
-
-async fn finished(mut running: JoinSet<()>) -> usize {
+pub(super) async fn finished(mut running: JoinSet<()>) -> usize {
     let mut count = 0;
     while let Some(ended) = running.join_next().await {
         count += 1;

@@ -1,9 +1,14 @@
-//! Every test that needs a database or a listener, in one binary.
-
+//! The tests of the whole program, in one binary: it compiles and links once.
+//!
+//! Unit tests are beside what they test, in `src`.
+#![cfg(test)]
 #![expect(
     unreachable_pub,
     reason = "one binary: what its modules share is public among them"
 )]
 
+mod architecture;
+mod breaches;
+mod migrations;
 mod routes;
 mod support;

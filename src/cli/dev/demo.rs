@@ -18,6 +18,7 @@ use crate::{
     app::{
         Actor, App,
         actor::By,
+        callers,
         organizations::{self, NewAccount, TokenGrant},
         webhook_endpoints::{self, NewEndpoint},
     },
@@ -119,14 +120,11 @@ pub(super) async fn find_or_create(
     receiver_url: &str,
 ) -> Result<Demo, Failure> {
     let path = data_dir.join("demo.json");
-    if let Some(demo) = read::<Demo>(&path)? {
-        if crate::app::callers::identify(app, &demo.token)
-            .await
-            .is_ok()
-        {
-            return Ok(demo);
-        }
-        // The database is another one than the keys were made for.
+    // A demo that this database does not know was made for another one.
+    if let Some(demo) = read::<Demo>(&path)?
+        && callers::identify(app, &demo.token).await.is_ok()
+    {
+        return Ok(demo);
     }
     let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
     let scope = OrgScope::assume(founded.organization_id);

@@ -4,7 +4,6 @@ mod demo;
 mod guide;
 
 use std::{
-    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -14,16 +13,17 @@ use crate::{
     ambient::Ambient,
     app::{App, FastLane},
     boot::{
-        self, Node, Settings,
+        self, Node, Settings, Stop,
         private_postgres::{Options, PrivatePostgres},
     },
-    config, db,
+    config::{self, Config},
+    db,
     domain::{OrgScope, provider::ProviderKind, webhook::signature::SigningSecret},
     simulator::{Receiver, SimulatedAccount, Simulator},
     telemetry::log,
 };
 
-use demo::Demo;
+use demo::{Demo, Keys};
 
 /// The private server's database.
 const DATABASE: &str = "onhook";
@@ -78,22 +78,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     db::migrate::run(database_url).await?;
     let keys = demo::keys(data_dir, ambient)?;
-    let config = config::from_variables(BTreeMap::from([
-        ("DATABASE_URL".to_owned(), database_url.to_owned()),
-        ("ONHOOK_LISTEN".to_owned(), listen.to_string()),
-        ("ONHOOK_OPERATOR_LISTEN".to_owned(), ANY_PORT.to_string()),
-        (
-            "ONHOOK_PUBLIC_URL".to_owned(),
-            format!("http://{}:0", host(listen)),
-        ),
-        ("ONHOOK_SECRET_KEY".to_owned(), keys.secret_key.clone()),
-        ("ONHOOK_TOKEN_PEPPER".to_owned(), keys.token_pepper.clone()),
-        (
-            "ONHOOK_OUTBOUND_ALLOW_LOOPBACK".to_owned(),
-            "true".to_owned(),
-        ),
-    ]))
-    .map_err(|faults| format!("the built-in configuration does not hold: {faults:?}"))?;
+    let config = configuration(listen, database_url, &keys)?;
 
     let (deliveries, arrived) = tokio::sync::mpsc::unbounded_channel();
     let receiver = Receiver::start(ANY_PORT, ambient.clone(), Some(deliveries)).await?;
@@ -130,20 +115,30 @@ async fn serve(
     guide::print(&card, data_dir);
     drop(ambient.tasks.spawn(guide::announce(arrived)));
 
-    let tasks = ambient.tasks.clone();
-    let crashed = tokio::select! {
-        stopped = boot::asked_to_stop() => stopped.map(|()| false)?,
-        () = tasks.crashed() => true,
-    };
-    tokio::select! {
-        () = node.stop() => {}
-        second = boot::asked_to_stop() => second?,
+    let why = boot::stop_of(&ambient.tasks).await?;
+    boot::stop(node).await?;
+    match why {
+        Stop::Asked => Ok(()),
+        Stop::Crashed => Err("a background task panicked".into()),
     }
-    if crashed {
-        Err("a background task panicked".into())
-    } else {
-        Ok(())
-    }
+}
+
+fn configuration(listen: SocketAddr, database_url: &str, keys: &Keys) -> Result<Config, Failure> {
+    let variables = [
+        ("DATABASE_URL", database_url.to_owned()),
+        ("ONHOOK_LISTEN", listen.to_string()),
+        ("ONHOOK_OPERATOR_LISTEN", ANY_PORT.to_string()),
+        ("ONHOOK_PUBLIC_URL", format!("http://{}:0", host(listen))),
+        ("ONHOOK_SECRET_KEY", keys.secret_key.clone()),
+        ("ONHOOK_TOKEN_PEPPER", keys.token_pepper.clone()),
+        ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true".to_owned()),
+    ];
+    config::from_variables(
+        variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+    )
+    .map_err(|faults| format!("the built-in configuration does not hold: {faults:?}").into())
 }
 
 /// The simulator and the receiver have new ports at each start.

@@ -179,7 +179,8 @@ pub async fn provider_ids(
 }
 
 /// Live calls whose truth must be asked again: without evidence since `quiet_since`, or past a
-/// limit of theirs at `now`. Over all organisations, oldest evidence first, at most `limit`.
+/// limit of theirs at `now`. Over all organisations, at most `limit`, in no order: calls that cannot
+/// be read must not keep the others from being looked at.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -198,7 +199,7 @@ pub async fn overdue(
                     heard_at < $1
                     OR answered_at + max_duration_seconds * interval '1 second' <= $2
                 )
-                ORDER BY heard_at LIMIT $3",
+                ORDER BY random() LIMIT $3",
                 quiet_since as Timestamp,
                 now as Timestamp,
                 limit

@@ -1,11 +1,12 @@
-//! `/api/v1/calls/` is `/api/v1/calls`, without a redirect.
+//! `/api/v1/calls/` is `/api/v1/calls`, without a redirect. Pages keep theirs: their links are
+//! relative to it.
 
 use axum::http::{Request, Uri, uri::PathAndQuery};
 
 pub(in crate::http) fn without_trailing_slash<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
     let shorter = path.trim_end_matches('/');
-    if shorter.is_empty() || shorter.len() == path.len() {
+    if !path.starts_with("/api/") || shorter.len() == path.len() {
         return request;
     }
     let target = match request.uri().query() {
@@ -29,11 +30,12 @@ mod tests {
     #[test]
     fn slashes_at_the_end_fall_away_and_the_query_stays() {
         for (given, expected) in [
-            ("/a/b/", "/a/b"),
-            ("/a//", "/a"),
-            ("/a/?x=/", "/a?x=/"),
+            ("/api/v1/calls/", "/api/v1/calls"),
+            ("/api/v1//", "/api/v1"),
+            ("/api/v1/calls/?x=/", "/api/v1/calls?x=/"),
+            ("/api/v1/calls", "/api/v1/calls"),
+            ("/docs/", "/docs/"),
             ("/", "/"),
-            ("/a", "/a"),
         ] {
             let request = Request::builder().uri(given).body(()).unwrap();
             assert_eq!(without_trailing_slash(request).uri().to_string(), expected);

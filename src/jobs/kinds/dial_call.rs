@@ -83,7 +83,7 @@ async fn ask(jobs: &Jobs, scope: OrgScope, account: &Account, call: &Call) -> Re
         tracing::warn!(
             org.id = %scope.id(), call.id = %call.id, provider, outcome = name(&outcome),
             provider.status = answer.status, provider.code = answer.code,
-            provider.message = answer.message, "the provider did not place the call"
+            "the provider did not place the call"
         );
     }
     Ok(outcome)

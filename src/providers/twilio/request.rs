@@ -75,8 +75,10 @@ pub(super) fn fetch(account: &Account, sid: &str) -> Result<outbound::Request, S
     get(account, call_url(account, sid)?)
 }
 
-/// `GET …/Calls.json?To=&From=&StartTime>=`. Their filter is by whole UTC days; `map::lookup`
-/// narrows what comes.
+/// `GET …/Calls.json?To=&From=`, which lists the newest first; `map::lookup` narrows what comes.
+///
+/// Without their filter by `StartTime`: a call that waits in their queue has none, and must be found
+/// before it rings.
 ///
 /// # Errors
 /// As for [`dial`].
@@ -84,12 +86,10 @@ pub(super) fn find_dial(
     account: &Account,
     lookup: &DialLookup<'_>,
 ) -> Result<outbound::Request, String> {
-    let earliest = lookup.since.plus(-CLOCK_TOLERANCE).inner().date();
     let mut url = url(account, &["Calls.json"])?;
     url.query_pairs_mut()
         .append_pair("To", lookup.to.reveal())
         .append_pair("From", lookup.from.reveal())
-        .append_pair("StartTime>", &earliest.to_string())
         .append_pair("PageSize", "50");
     get(account, url)
 }

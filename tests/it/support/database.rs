@@ -87,17 +87,19 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Runs statements and returns how the database refused them, or `None` when it did not.
-pub(crate) async fn refusal(
+/// Runs statements, all in one transaction.
+pub(crate) async fn run(
     connection: &mut PgConnection,
     statements: &'static str,
-) -> Option<Refusal> {
-    let error = sqlx::raw_sql(statements).execute(connection).await.err()?;
+) -> Result<(), Refusal> {
+    let Err(error) = sqlx::raw_sql(statements).execute(connection).await else {
+        return Ok(());
+    };
     let error = error
         .as_database_error()
         .unwrap_or_else(|| panic!("the database answers {statements} with {error}"))
         .downcast_ref::<PgDatabaseError>();
-    Some(Refusal {
+    Err(Refusal {
         code: error.code().to_owned(),
         constraint: error.constraint().map(str::to_owned),
         message: error.message().to_owned(),
@@ -105,7 +107,8 @@ pub(crate) async fn refusal(
 }
 
 /// How the database refused a statement.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
 pub(crate) struct Refusal {
     /// The SQLSTATE (PostgreSQL manual, appendix A).
     pub(crate) code: String,
@@ -216,7 +219,7 @@ async fn what_one_test_writes_no_other_test_sees() {
     let write = "INSERT INTO organizations (organization_id, name, created_at)
         VALUES (gen_random_uuid(), 'One', '2026-01-01Z')";
     let mut connection = one.as_owner().await;
-    assert!(refusal(&mut connection, write).await.is_none());
+    run(&mut connection, write).await.unwrap();
 
     for (database, organizations) in [(&one, 1_i64), (&other, 0)] {
         let found: i64 = sqlx::query_scalar("SELECT count(*) FROM organizations")

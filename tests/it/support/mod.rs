@@ -1,6 +1,8 @@
-//! What tests stand on: a database each, a running node with a simulated provider, a client.
+//! What tests stand on: a database each, a running node with a simulated provider, a client, the
+//! source as tokens.
 
 pub mod app;
 pub mod client;
 pub mod database;
+pub mod source;
 pub mod wait;

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use strum::VariantArray as _;
+
 use crate::{
     db::call_list::{Filter, Start, StatusFilter},
     domain::{
@@ -44,6 +46,11 @@ pub(super) struct Page {
 /// `VALIDATION_FAILED`, naming the parameter.
 pub(super) fn filter(query: &Query, identity: &Identity) -> Result<Filter> {
     query.only(PARAMETERS)?;
+    let providers: Vec<&str> = ProviderKind::VARIANTS
+        .iter()
+        .map(|provider| provider.as_str())
+        .collect();
+    let provider = format!("must be a provider's name: {}", providers.join(", "));
     let time = "must be an RFC 3339 time, for example 2026-11-21T09:30:00Z";
     let number = |name| -> Result<Option<String>> {
         let must = "must be an E.164 number; write its + as %2B";
@@ -56,7 +63,7 @@ pub(super) fn filter(query: &Query, identity: &Identity) -> Result<Filter> {
         agent_id: query.parsed::<AgentId>("agent_id", "must be a UUID")?,
         visible_agents: identity.caller.agent_ids.clone(),
         direction: query.parsed::<Direction>("direction", "must be outbound or inbound")?,
-        provider: query.parsed::<ProviderKind>("provider", "must be a provider's name: twilio")?,
+        provider: query.parsed::<ProviderKind>("provider", &provider)?,
         to: number("to")?,
         from: number("from")?,
         created_after: query.parsed::<Timestamp>("created_after", time)?,
