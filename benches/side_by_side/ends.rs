@@ -185,7 +185,8 @@ pub(crate) async fn received(stand: &Stand) -> Result<u64> {
     Ok(count.as_u64().ok_or("the sink counts no number")?)
 }
 
-fn request(stand: &Stand, call: &Call) -> Vec<u8> {
+/// The request that ends a call.
+pub(crate) fn request(stand: &Stand, call: &Call) -> Vec<u8> {
     let path = format!("/api/v1/calls/{}/end", call.id);
     let headers = [("authorization", stand.ending.authorization.as_str())];
     client::request("POST", &path, &headers, "")

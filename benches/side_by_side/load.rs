@@ -71,6 +71,8 @@ pub(crate) struct Outcome {
     /// Processor time of the measured process.
     pub(crate) cpu: Duration,
     pub(crate) seen: Seen,
+    /// What the first answer that is no success said.
+    pub(crate) complaint: Option<String>,
     /// Sorted.
     latencies: Vec<Duration>,
 }
@@ -103,7 +105,8 @@ impl Outcome {
 struct Sample {
     ended: Instant,
     took: Duration,
-    good: bool,
+    /// Of an answer that is no success, what it said.
+    complaint: Option<String>,
 }
 
 /// Runs the load until its time is over or its requests are used up.
@@ -141,7 +144,9 @@ pub(crate) async fn run(load: &Load, requests: &Arc<Requests>) -> Result<Outcome
         samples.extend(ended??);
     }
     samples.retain(|sample| sample.ended > started && sample.ended <= ended);
-    let failed = samples.iter().filter(|sample| !sample.good).count();
+    let mut complaints = samples.iter().filter_map(|sample| sample.complaint.clone());
+    let complaint = complaints.next();
+    let failed = usize::from(complaint.is_some()) + complaints.count();
     let mut latencies: Vec<Duration> = samples.iter().map(|sample| sample.took).collect();
     latencies.sort_unstable();
     Ok(Outcome {
@@ -150,6 +155,7 @@ pub(crate) async fn run(load: &Load, requests: &Arc<Requests>) -> Result<Outcome
         elapsed: ended - started,
         cpu,
         seen,
+        complaint,
         latencies,
     })
 }
@@ -165,12 +171,14 @@ async fn client(
             break;
         };
         let started = Instant::now();
-        let good = connection.exchange(request).await?.status == 200;
+        let reply = connection.exchange(request).await?;
         let ended = Instant::now();
+        let complaint = (reply.status != 200)
+            .then(|| format!("{}: {}", reply.status, String::from_utf8_lossy(reply.body)));
         samples.push(Sample {
             ended,
             took: ended - started,
-            good,
+            complaint,
         });
     }
     Ok(samples)

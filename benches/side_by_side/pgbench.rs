@@ -140,6 +140,7 @@ impl Pgbench {
         let Self {
             organization,
             prefix,
+            next,
             ..
         } = self;
         let ended = self
@@ -147,7 +148,7 @@ impl Pgbench {
             .number(format!(
                 "SELECT count(*) AS n FROM {table} WHERE organization_id = '{organization}'
                 AND ended_at IS NOT NULL AND id >= ('{prefix}' || lpad(to_hex({base}), 12, '0'))::uuid
-                AND id <= ('{prefix}' || 'ffffffffffff')::uuid"
+                AND id < ('{prefix}' || lpad(to_hex({next}), 12, '0'))::uuid"
             ))
             .await?;
         if ended == ends {
@@ -244,7 +245,9 @@ impl Pgbench {
             .find
             .replace("$1", &quoted(&self.organization))
             .replace("$2", &format!("{id}::uuid"))
-            .replace("$3", id);
+            .replace("$3", id)
+            // The statistics put a parameter in the place of the constant after LIMIT.
+            .replace("$4", "1");
         let script = include_str!("own_end.sql").replace("{find}", &find);
         self.write("own_end.sql", &script)
     }

@@ -52,6 +52,14 @@ impl Provider {
         Ok(())
     }
 
+    /// From now on, until the next reset, nothing is reported by callback.
+    pub(crate) async fn drop_callbacks(&self) -> Result<()> {
+        let fault =
+            json!({"provider": "twilio", "operation": "callback", "times": 0, "drop": true});
+        self.command("POST", "/_sim/faults", &fault).await?;
+        Ok(())
+    }
+
     pub(crate) async fn stats(&self) -> Result<Stats> {
         let stats = self.command("GET", "/_sim/stats", &Value::Null).await?;
         let number = |name| stats.get(name).and_then(Value::as_u64);

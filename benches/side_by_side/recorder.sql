@@ -16,7 +16,10 @@ SECURITY DEFINER
 SET search_path = public, pg_temp
 AS $$
 BEGIN
+    IF NOT apply_change_itself(p_organization_id, p_call_id, p_version, p_call, p_effects) THEN
+        RETURN false;
+    END IF;
     INSERT INTO bench.applied (call_id, version, call, effects) VALUES (p_call_id, p_version, p_call, p_effects);
-    RETURN apply_change_itself(p_organization_id, p_call_id, p_version, p_call, p_effects);
+    RETURN true;
 END
 $$;

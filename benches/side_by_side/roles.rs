@@ -2,15 +2,19 @@
 //! line of JSON with its addresses and ends when its standard input does, that is with the
 //! benchmark, however that ends.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
 };
 
 use axum::{Router, body::Bytes, routing::get};
 use onhook::{ambient::Ambient, cli::terminal, simulator::Simulator};
 use serde_json::json;
-use tokio::{io::AsyncReadExt as _, net::TcpListener};
+use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::Result;
 
@@ -57,11 +61,15 @@ fn sink() -> Router {
         })
 }
 
+/// Serves until standard input ends.
 async fn serve(listener: TcpListener, router: Router) -> Result<()> {
-    let mut input = tokio::io::stdin();
-    let mut nothing = [0];
+    let (ended, end) = oneshot::channel();
+    thread::spawn(move || {
+        // Nobody writes; whatever the reading comes to, it comes to the end.
+        ended.send(std::io::stdin().read(&mut [0]).map(drop)).ok();
+    });
     tokio::select! {
         served = axum::serve(listener, router) => Ok(served?),
-        ended = input.read(&mut nothing) => Ok(ended.map(drop)?),
+        ended = end => Ok(ended??),
     }
 }

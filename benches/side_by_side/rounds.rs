@@ -55,7 +55,7 @@ pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) 
             ("9.deliveries", counted.deliveries),
         ] {
             // Counts are what they are, whoever else uses the machine.
-            report.add(row, (value * 100.0).round() / 100.0, false);
+            report.add(row, (value * 100.0).round().abs() / 100.0, false);
         }
     }
     one_by_many(stand, report).await?;
@@ -122,8 +122,8 @@ async fn list(stand: &Stand, tenant: &Tenant, duration: Duration) -> Result<Outc
         duration,
     };
     let outcome = load::run(&load, &Arc::new(Requests::Same(request))).await?;
-    if outcome.failed > 0 {
-        return Err(format!("{} lists failed", outcome.failed).into());
+    if let Some(complaint) = &outcome.complaint {
+        return Err(format!("{} lists failed: {complaint}", outcome.failed).into());
     }
     Ok(outcome)
 }
@@ -187,6 +187,12 @@ async fn slow_ends(stand: &Stand, times: Times, report: &mut Report) -> Result<O
 }
 
 fn add_ended(report: &mut Report, ended: &ends::Ended) {
+    if let Some(complaint) = &ended.outcome.complaint {
+        say(&format!(
+            "  {} ends failed: {complaint}",
+            ended.outcome.failed
+        ));
+    }
     report.add("ends.failed", f64::from(ended.outcome.failed), false);
     report.add("ends.hang_ups", ended.hang_ups_per_end, false);
 }

@@ -1,7 +1,7 @@
 //! Everything that is measured and everything that it needs, set up once: the database server with
 //! its seeded databases, the measured server, the provider, the customer, the bare answer.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use onhook::{
     ambient::Ambient,
@@ -48,7 +48,6 @@ pub(crate) struct Stand {
     pub(crate) recording: Recording,
     /// `None`: there is no pgbench on this machine.
     pub(crate) pgbench: Option<Pgbench>,
-    /// Memory of the server after its start, in KiB.
     stage: Running,
     postgres: PrivatePostgres,
 }
@@ -56,50 +55,26 @@ pub(crate) struct Stand {
 impl Stand {
     pub(crate) async fn set_up(ambient: &Ambient) -> Result<Self> {
         say("starting a PostgreSQL with default durability");
-        let name = format!("side-by-side-{}", ambient.entropy.uuid().simple());
-        let options = Options {
-            data_dir: std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name),
-            durable: true,
-            keep: false,
-            max_connections: 100,
-        };
-        let postgres = PrivatePostgres::start(options, ambient.entropy.as_ref()).await?;
-        postgres.create_database(MAIN).await?;
+        let postgres = postgres(ambient).await?;
         let database = |name| Database {
             url: postgres.url(name),
         };
         let (main, limits) = (database(MAIN), database(LIMITS));
         let environment = Environment::new(&main.url, ambient);
         children::onhook(&environment, &["migrate"], "").await?;
-        let statistics = "CREATE EXTENSION pg_stat_statements";
-        let has_statistics = main.run(statistics).await.is_ok();
 
         let (stage, told) = children::role(roles::STAGE).await?;
-        let (provider, sink) = (
-            children::address(&told, "simulator")?,
-            children::address(&told, "sink")?,
-        );
-        let (few, _) = found(&environment, provider, "few", ambient).await?;
-        let (many, _) = found(&environment, provider, "many", ambient).await?;
-        let (ending, provider) = found(&environment, provider, "ending", ambient).await?;
+        let sink = children::address(&told, "sink")?;
+        let simulator = children::address(&told, "simulator")?;
+        let (few, _) = found(&environment, simulator, "few", ambient).await?;
+        let (many, _) = found(&environment, simulator, "many", ambient).await?;
+        let (ending, provider) = found(&environment, simulator, "ending", ambient).await?;
 
         say("recording one call and its end");
-        main.run(include_str!("recorder.sql")).await?;
-        let server = children::serve(&environment).await?;
-        add_endpoint(&server, &ending, sink).await?;
-        let recording =
-            recording::record(&server, &main, &provider, &ending, has_statistics).await?;
-        server.running.end().await?;
-        recording::end_recording(&main).await?;
+        let recording = record(&environment, &main, &provider, &ending, sink).await?;
 
         say("seeding 100 organisations, 100,000 completed and 21,000 ongoing calls");
-        for (name, tenant) in [("few", &few), ("many", &many), ("ending", &ending)] {
-            let id = quoted(&tenant.organization_id);
-            main.run(format!("INSERT INTO bench.tenant VALUES ('{name}', {id})"))
-                .await?;
-        }
-        main.run(include_str!("seed.sql")).await?;
-        main.run("VACUUM ANALYZE").await?;
+        seed(&main, [("few", &few), ("many", &many), ("ending", &ending)]).await?;
         postgres.create_database_from(LIMITS, MAIN).await?;
         let pgbench = Pgbench::find(limits, &recording, &few, &ending).await?;
         main.run("CHECKPOINT").await?;
@@ -131,6 +106,48 @@ impl Stand {
         self.stage.end().await?;
         Ok(self.postgres.stop().await?)
     }
+}
+
+async fn postgres(ambient: &Ambient) -> Result<PrivatePostgres> {
+    let name = format!("side-by-side-{}", ambient.entropy.uuid().simple());
+    let options = Options {
+        data_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join(name),
+        durable: true,
+        keep: false,
+        max_connections: 100,
+    };
+    let postgres = PrivatePostgres::start(options, ambient.entropy.as_ref()).await?;
+    postgres.create_database(MAIN).await?;
+    Ok(postgres)
+}
+
+/// Lets a server that is gone again afterwards place and end a call.
+async fn record(
+    environment: &Environment,
+    main: &Database,
+    provider: &Provider,
+    tenant: &Tenant,
+    sink: SocketAddr,
+) -> Result<Recording> {
+    let statistics = "CREATE EXTENSION pg_stat_statements";
+    let has_statistics = main.run(statistics).await.is_ok();
+    main.run(include_str!("recorder.sql")).await?;
+    let server = children::serve(environment).await?;
+    add_endpoint(&server, tenant, sink).await?;
+    let recording = recording::record(&server, main, provider, tenant, has_statistics).await?;
+    server.running.end().await?;
+    recording::end_recording(main).await?;
+    Ok(recording)
+}
+
+async fn seed(main: &Database, tenants: [(&str, &Tenant); 3]) -> Result<()> {
+    for (name, tenant) in tenants {
+        let id = quoted(&tenant.organization_id);
+        main.run(format!("INSERT INTO bench.tenant VALUES ('{name}', {id})"))
+            .await?;
+    }
+    main.run(include_str!("seed.sql")).await?;
+    main.run("VACUUM ANALYZE").await
 }
 
 /// Founds an organisation as an operator does, with an account at the simulated provider.

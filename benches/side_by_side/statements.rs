@@ -44,41 +44,38 @@ pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
 
     let headers = [("authorization", stand.few.authorization.as_str())];
     let list = client::request("GET", "/api/v1/calls?status=ongoing&limit=50", &headers, "");
-    let mut connection = Connection::open(stand.server.address).await?;
-    reset(stand).await?;
-    let started = Instant::now();
-    for _ in 0..OPERATIONS {
-        expect_success(connection.exchange(&list).await?.status)?;
-    }
-    let lists = less_idle(read(stand).await?, &idle, started.elapsed());
+    let lists = (0..OPERATIONS).map(|_| list.clone()).collect();
+    let lists = counted(stand, lists, &idle).await?;
 
     stand.provider.reset(0).await?;
     let calls = ends::make(stand, usize::try_from(OPERATIONS)?).await?;
-    let headers = [("authorization", stand.ending.authorization.as_str())];
-    reset(stand).await?;
-    let started = Instant::now();
-    for call in &calls {
-        let path = format!("/api/v1/calls/{}/end", call.id);
-        let request = client::request("POST", &path, &headers, "");
-        expect_success(connection.exchange(&request).await?.status)?;
-    }
-    ends::delivered(stand).await?;
-    let all = less_idle(read(stand).await?, &idle, started.elapsed());
+    let requests = calls
+        .iter()
+        .map(|call| ends::request(stand, call))
+        .collect();
+    let ends = counted(stand, requests, &idle).await?;
     let delivers = |name: &str| name.contains("db::webhook_deliveries::");
     Ok(Counted {
         list: each(&lists, |_| true),
         list_writes: each(&lists, writes),
-        end: each(&all, |name| !delivers(name)),
-        deliveries: each(&all, delivers),
+        end: each(&ends, |name| !delivers(name)),
+        deliveries: each(&ends, delivers),
     })
 }
 
-fn expect_success(status: u16) -> Result<()> {
-    if status == 200 {
-        Ok(())
-    } else {
-        Err(format!("a counted request was answered with {status}").into())
+/// What the server sends for these requests, one after the other, and for the events they cause.
+async fn counted(stand: &Stand, requests: Vec<Vec<u8>>, idle: &Counts) -> Result<Counts> {
+    let mut connection = Connection::open(stand.server.address).await?;
+    reset(stand).await?;
+    let started = Instant::now();
+    for request in &requests {
+        let status = connection.exchange(request).await?.status;
+        if status != 200 {
+            return Err(format!("a counted request was answered with {status}").into());
+        }
     }
+    ends::delivered(stand).await?;
+    Ok(less_idle(read(stand).await?, idle, started.elapsed()))
 }
 
 async fn reset(stand: &Stand) -> Result<()> {
