@@ -13,11 +13,13 @@ EXCEPTION
 END
 $$;
 
+-- Whoever creates a role may not be allowed to become it (PostgreSQL 16 and later): so the owner is
+-- granted it in any case. A superuser needs no grant, and somebody who may not grant it was given it.
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'onhook_application', 'MEMBER') THEN
-        EXECUTE format('GRANT onhook_application TO %I', current_user);
-    END IF;
+    EXECUTE format('GRANT onhook_application TO %I', current_user);
+EXCEPTION
+    WHEN insufficient_privilege OR unique_violation THEN NULL;
 END
 $$;
 

@@ -1,4 +1,50 @@
 //! Onhook: the call-control plane for AI phone agents.
+//!
+//! One package, one folder per layer; the same noun has the same name in every layer, and in `app`
+//! and `http` the file is the verb. `ARCHITECTURE.md` says why, `docs/` how to add to it.
+//!
+//! # Where does X live?
+//!
+//! | looking for | look in |
+//! |---|---|
+//! | may a call go from A to B | `domain/call/status.rs` |
+//! | what anything that happens does to a call | `domain/call/decide.rs` |
+//! | why and by whom a call ended | `domain/call/end_reason.rs` |
+//! | the times, reason and price of an end | `domain/call/ending.rs` |
+//! | what a duration costs | `domain/billing/rate.rs` |
+//! | what happens when someone ends a call | `app/calls/end.rs` |
+//! | what happens when someone places one | `app/calls/start.rs` |
+//! | how a provider's report is applied | `app/calls/observe.rs` |
+//! | how a provider is asked to hang up, and how often | `jobs/kinds/hang_up_call.rs` |
+//! | what becomes of a dial whose answer was lost | `jobs/kinds/dial_call.rs` |
+//! | how due webhooks are taken, and how one is sent | `jobs/deliveries.rs`, `jobs/kinds/deliver_webhook.rs` |
+//! | what is asked again without anybody asking | `jobs/kinds/reconcile_calls.rs` |
+//! | which loops run, and how often | `jobs/mod.rs`, `jobs/loops.rs` |
+//! | how Twilio is told | `providers/twilio/request.rs` |
+//! | what Twilio's answer or status means | `providers/twilio/map.rs` |
+//! | the signature check of a Twilio callback | `providers/twilio/callback.rs` |
+//! | its imitation | `simulator/twilio/` |
+//! | any SQL touching table T | `db/T.rs`, `db/T/` |
+//! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
+//! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
+//! | what a token may do | `domain/token.rs` |
+//! | who is calling | `app/callers.rs`, `http/extract/mod.rs` |
+//! | every route on one screen | `http/router.rs` |
+//! | the strings that a drop-in route answers | `http/dropin/` |
+//! | the JSON of a call | `domain/call/view.rs` |
+//! | the JSON of an event, its id | `domain/webhook/envelope.rs` |
+//! | retry delays of a call's job / of a webhook | `domain/backoff.rs` / `domain/webhook/schedule.rs` |
+//! | how an `Idempotency-Key` is kept | `app/idempotency.rs` |
+//! | what must always hold of the data | `db/invariants/` |
+//! | which addresses may be reached | `outbound/guard.rs` |
+//! | how secrets are sealed, tokens hashed | `crypto/` |
+//! | an environment variable | `config/read.rs`, `.env.example` |
+//! | a metric's name, a log line's form | `telemetry/metrics.rs`, `telemetry/log.rs` |
+//! | what starts and stops, in what order | `boot/mod.rs` |
+//! | slow, silent and too many clients | `boot/connections.rs` |
+//! | the PostgreSQL of `onhook dev` and the tests | `boot/private_postgres/` |
+//! | a command | `cli/` |
+//! | the test of X | beside it, or `tests/it/` when it needs a database or a listener |
 
 pub mod ambient;
 pub mod app;

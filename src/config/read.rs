@@ -361,6 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn the_example_lists_every_variable_with_its_default() {
+        const EXAMPLE: &str = include_str!("../../.env.example");
+        let listed: Vec<_> = EXAMPLE
+            .lines()
+            .filter_map(|line| {
+                let active = line.strip_prefix('#').unwrap_or(line);
+                let (name, value) = active.split_once('=')?;
+                let ours = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
+                ours.then(|| (name, line.starts_with('#'), value))
+            })
+            .collect();
+        // What is required is commented out and has no value.
+        let expected = VARIABLES.map(|(name, default, _)| {
+            let required = default.is_none();
+            (name, required, default.unwrap_or_default())
+        });
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
     fn defaults_fill_in_what_is_not_required() {
         let config = from_variables(complete()).unwrap();
         assert_eq!(config.http.public_url, "https://calls.example.com");

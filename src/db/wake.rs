@@ -51,7 +51,8 @@ impl Wake {
         self.deliveries.notify_one();
     }
 
-    pub(super) fn changed(&self, call: &Call, facts: bool) {
+    /// Announces a change that is committed; `facts`: with something to deliver.
+    pub fn changed(&self, call: &Call, facts: bool) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = calls.get(&call.id) {
             sender.send_replace(Some(Arc::new(call.clone())));

@@ -2,6 +2,7 @@
 //! in two steps like jobs, in batches.
 
 use serde_json::Value;
+use time::Duration;
 
 use super::Db;
 use crate::{
@@ -20,6 +21,8 @@ pub struct Claimed {
     pub agent_id: AgentId,
     pub sequence: i64,
     pub attempt: i32,
+    /// When another node may take it.
+    pub lease_until: Timestamp,
     pub kind: FactType,
     pub at: Timestamp,
     pub created_at: Timestamp,
@@ -63,11 +66,13 @@ pub async fn organizations_with_due(
 pub struct Claim {
     pub now: Timestamp,
     pub lease: LeaseToken,
-    pub until: Timestamp,
+    /// How much longer than its endpoint's timeout a delivery is kept.
+    pub margin: Duration,
     pub most: i64,
 }
 
-/// Takes due deliveries of one organisation to endpoints other than `busy`, oldest first.
+/// Takes due deliveries of one organisation to endpoints other than `busy`, oldest first, each for
+/// as long as its endpoint may take and the margin more.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -87,24 +92,28 @@ pub async fn claim(
                         AND endpoint_id <> ALL ($6)
                     ORDER BY due_at, call_id, sequence LIMIT $5 FOR UPDATE SKIP LOCKED
                 ), taken AS (
-                    UPDATE webhook_deliveries d SET due_at = $3, lease = $4, attempt = d.attempt + 1
+                    UPDATE webhook_deliveries d SET
+                        due_at = $3::timestamptz + e.timeout_seconds * interval '1 second',
+                        lease = $4, attempt = d.attempt + 1
                     FROM due
+                    JOIN webhook_endpoints e ON e.organization_id = $1 AND e.id = due.endpoint_id
                     WHERE d.organization_id = $1 AND d.endpoint_id = due.endpoint_id
                         AND d.call_id = due.call_id AND d.sequence = due.sequence
-                    RETURNING d.endpoint_id, d.call_id, d.sequence, d.attempt, d.created_at
+                    RETURNING d.endpoint_id, d.call_id, d.sequence, d.attempt, d.due_at,
+                        d.created_at, e.url, e.timeout_seconds, e.secret_sealed, e.secret_key_id
                 )
                 SELECT t.endpoint_id AS "endpoint_id: WebhookEndpointId",
                     t.call_id AS "call_id: CallId", c.agent_id, t.sequence, t.attempt,
-                    t.created_at, f.type AS kind, f.at, f.data, e.url, e.timeout_seconds,
-                    e.secret_sealed, e.secret_key_id
+                    t.due_at AS "lease_until!: Timestamp", t.created_at AS "created_at: Timestamp",
+                    f.type AS kind, f.at, f.data, t.url, t.timeout_seconds, t.secret_sealed,
+                    t.secret_key_id
                 FROM taken t
                 JOIN call_facts f ON f.organization_id = $1 AND f.call_id = t.call_id AND f.sequence = t.sequence
                 JOIN calls c ON c.organization_id = $1 AND c.id = t.call_id
-                JOIN webhook_endpoints e ON e.organization_id = $1 AND e.id = t.endpoint_id
                 ORDER BY t.call_id, t.sequence"#,
                 scope.id() as OrganizationId,
                 claim.now as Timestamp,
-                claim.until as Timestamp,
+                claim.now.plus(claim.margin) as Timestamp,
                 claim.lease as LeaseToken,
                 claim.most,
                 &uuids(busy)
@@ -120,6 +129,7 @@ pub async fn claim(
             agent_id: row.agent_id,
             sequence: row.sequence,
             attempt: row.attempt,
+            lease_until: row.lease_until,
             kind: row.kind,
             at: row.at,
             created_at: row.created_at,
@@ -136,6 +146,37 @@ pub async fn claim(
 
 fn uuids(endpoints: &[WebhookEndpointId]) -> Vec<uuid::Uuid> {
     endpoints.iter().map(|endpoint| endpoint.0).collect()
+}
+
+/// Gives a delivery back that was taken and not attempted. Nothing happens when the lease was lost.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn release(
+    db: &Db,
+    scope: OrgScope,
+    claimed: &Claimed,
+    lease: LeaseToken,
+    now: Timestamp,
+) -> Result<()> {
+    db.run(
+        "release a delivery",
+        sqlx::query!(
+            "/* db::webhook_deliveries::release */ UPDATE webhook_deliveries
+            SET due_at = $6, lease = NULL, attempt = attempt - 1
+            WHERE organization_id = $1 AND endpoint_id = $2 AND call_id = $3 AND sequence = $4
+                AND lease = $5",
+            scope.id() as OrganizationId,
+            claimed.endpoint_id as WebhookEndpointId,
+            claimed.call_id as CallId,
+            claimed.sequence,
+            lease as LeaseToken,
+            now as Timestamp
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
 }
 
 /// What came of an attempt.
@@ -156,7 +197,7 @@ pub enum Next {
     Again(Timestamp),
     /// Given up; the endpoint stays.
     Dead,
-    /// Given up; the receiver said that it is gone (410).
+    /// Given up with all that waits for the same endpoint, which said that it is gone (410).
     DeadAndDisable,
 }
 
@@ -189,6 +230,12 @@ pub async fn record(
             ), disabled AS (
                 UPDATE webhook_endpoints SET disabled_at = $15, disabled_reason = 'The receiver answered 410 Gone'
                 WHERE organization_id = $1 AND id = $2 AND $11 AND disabled_at IS NULL
+                RETURNING id
+            ), given_up AS (
+                -- What is under way comes to its own end: touching it here could deadlock.
+                UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, closed_at = $15
+                WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM disabled)
+                    AND state = 'pending' AND lease IS NULL
             )
             UPDATE webhook_deliveries SET state = $12, due_at = $13, lease = NULL, closed_at = $14
             WHERE organization_id = $1 AND endpoint_id = $2 AND call_id = $3 AND sequence = $4

@@ -95,3 +95,32 @@ fn title(code: ErrorCode) -> String {
         first.to_ascii_uppercase().to_string() + chars.as_str()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use strum::VariantArray as _;
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_code_with_its_status_and_no_other() {
+        const PAGE: &str = include_str!("../../docs/error-codes.md");
+        let mut documented: Vec<&str> = PAGE
+            .lines()
+            .filter_map(|line| {
+                let row = line.strip_prefix("| `")?;
+                let (code, rest) = row.split_once("` | ")?;
+                let (status, _) = rest.split_once(" |")?;
+                let length = code.len() + "` | ".len() + status.len();
+                status.parse::<u16>().is_ok().then(|| row.get(..length))?
+            })
+            .collect();
+        documented.sort_unstable();
+        let mut known: Vec<String> = ErrorCode::VARIANTS
+            .iter()
+            .map(|code| format!("{}` | {}", code.as_str(), status(*code).as_u16()))
+            .collect();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
+}

@@ -10,6 +10,7 @@ mod health;
 mod idempotent;
 mod layers;
 pub mod openapi;
+mod pages;
 mod router;
 mod state;
 mod v1;

@@ -1,6 +1,6 @@
 //! Every route on one screen, grouped by who may call it.
 
-use axum::{Router, extract::Request, middleware, response::Response};
+use axum::{Router, extract::Request, middleware, response::Response, routing::get};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -9,6 +9,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
+    pages::error_codes,
     v1::{calls, webhook_endpoints},
 };
 
@@ -60,6 +61,7 @@ pub fn router(
         );
     let router: Router = documented
         .merge(pages)
+        .route("/docs/errors", get(error_codes))
         .fallback(callbacks::nowhere)
         .method_not_allowed_fallback(callbacks::wrong_method)
         .layer(middleware::from_fn_with_state(

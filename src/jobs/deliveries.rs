@@ -23,8 +23,10 @@ const PER_ORGANIZATION: i64 = 64;
 /// Calls whose events are delivered to one endpoint at the same time.
 const PLACES_PER_ENDPOINT: usize = 8;
 
-/// The longest timeout of an endpoint (120 s) and the time to record it.
-const LEASE: time::Duration = time::Duration::seconds(150);
+/// How long a delivery may be kept beyond its endpoint's timeout: to wait for its turn, and, of
+/// that, to record how it came out.
+const MARGIN: time::Duration = time::Duration::seconds(10);
+const RECORD: time::Duration = time::Duration::seconds(3);
 
 /// Due events of one call for one endpoint, in order, under one lease.
 struct Batch {
@@ -71,11 +73,10 @@ impl Worker {
         {
             let scope = OrgScope::assume(organization_id);
             let lease = LeaseToken(ambient.entropy.uuid());
-            let until = now.plus(LEASE);
             let claim = webhook_deliveries::Claim {
                 now,
                 lease,
-                until,
+                margin: MARGIN,
                 most: PER_ORGANIZATION,
             };
             let claimed = webhook_deliveries::claim(db, scope, claim, &busy).await?;
@@ -96,13 +97,21 @@ impl Worker {
         Ok(batches)
     }
 
+    /// Attempts the deliveries of a batch, in order. What comes too late, because others were slow,
+    /// is given back: another node could take it while it is under way.
     async fn deliver(&self, batch: Batch) {
+        let (scope, lease) = (batch.scope, batch.lease);
         for delivery in &batch.deliveries {
             let Ok(_permit) = self.jobs.deliveries.acquire().await else {
                 return;
             };
-            let (scope, lease) = (batch.scope, batch.lease);
-            let done = kinds::deliver_webhook::run(&self.jobs, scope, delivery, lease).await;
+            let now = self.jobs.app.ambient.now();
+            let takes = time::Duration::seconds(delivery.timeout_seconds.into()) + RECORD;
+            let done = if now.plus(takes) <= delivery.lease_until {
+                kinds::deliver_webhook::run(&self.jobs, scope, delivery, lease).await
+            } else {
+                webhook_deliveries::release(&self.jobs.app.db, scope, delivery, lease, now).await
+            };
             log_failure("deliver a webhook", done);
         }
         drop(batch.place);

@@ -45,7 +45,7 @@ const FORBIDDEN_V4: [(u32, u8); 17] = [
     (0xF000_0000, 4),  // 240.0.0.0/4 reserved, broadcast
 ];
 
-/// Only 2000::/3 is allocated; within it, these blocks tunnel to other addresses or lead nowhere.
+/// Only `2000::/3` is allocated; within it, these blocks tunnel to other addresses or lead nowhere.
 const FORBIDDEN_V6_GLOBAL: [(Ipv6Addr, u8); 4] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation

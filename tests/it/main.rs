@@ -9,6 +9,8 @@
 
 mod architecture;
 mod breaches;
+mod flows;
+mod invariants;
 mod migrations;
 mod routes;
 mod support;

@@ -81,7 +81,7 @@ pub async fn end(
     .await?;
     let over = matches!(applied, Applied::Unchanged(_, Unchanged::Over));
     let call = applied.call();
-    let was_over = over && !ended_meanwhile(&call, request.received_at);
+    let was_over = over && !ended_meanwhile(app, &call, request.received_at).await;
     let attempts_before = call.wish.as_ref().map_or(0, |wish| wish.attempts);
     Ok(Some(Ending {
         call,
@@ -93,9 +93,19 @@ pub async fn end(
 
 /// Whether a wish of ours ended the call after this request arrived: concurrent wishes get the same
 /// success, whichever was first.
-fn ended_meanwhile(call: &Call, received_at: Timestamp) -> bool {
-    call.wish
-        .as_ref()
-        .and_then(|wish| wish.confirmed_at)
-        .is_some_and(|confirmed_at| received_at <= confirmed_at)
+///
+/// The end is decided some milliseconds before it is durable and anybody is told. A request of that
+/// time may have waited for a connection and read the call afterwards; the node that recorded the
+/// end knows that nobody can have asked again after an answer by then.
+async fn ended_meanwhile(app: &App, call: &Call, received_at: Timestamp) -> bool {
+    let confirmed_at = call.wish.as_ref().and_then(|wish| wish.confirmed_at);
+    let Some(confirmed_at) = confirmed_at else {
+        return false;
+    };
+    received_at <= confirmed_at
+        || app
+            .ends
+            .recorded_at(call.id)
+            .await
+            .is_some_and(|recorded_at| received_at < recorded_at)
 }

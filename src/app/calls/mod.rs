@@ -1,6 +1,7 @@
 //! What can be done to a call, one file per operation, over one loop: read, decide, apply.
 
 pub mod end;
+pub mod ends;
 pub mod observe;
 pub mod record_dial;
 pub mod record_hang_up;
@@ -60,6 +61,7 @@ async fn change(
         let jobs = lease_jobs(app, scope, &change, now, &mut effects);
         accompany(&change, &mut effects);
         if db::calls::apply(&app.db, scope, &change, &effects).await? {
+            announce(app, &change).await;
             app.fast_lane.send(jobs, &change.call);
             return Ok(Applied::Changed(change));
         }
@@ -69,6 +71,16 @@ async fn change(
         "apply a change of a call",
         "lost every round to a faster change",
     ))
+}
+
+/// Tells this node of a change that is durable. When an end became durable is noted first: nobody
+/// can have been told of it before.
+async fn announce(app: &App, change: &Change) {
+    if !change.call.is_live() {
+        app.ends.record(change.call.id, app.ambient.now()).await;
+    }
+    let facts = !change.facts.is_empty();
+    app.db.wake().changed(&change.call, facts);
 }
 
 /// Writes the change's jobs as leased to this node.

@@ -93,30 +93,26 @@ pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects
 }
 
 /// Writes a decided change if the call is still the one it was decided on. One statement, safe to
-/// drop at any moment. False: somebody was faster; read and decide again.
+/// drop at any moment. False: somebody was faster; read and decide again. Whoever waits is woken by
+/// the caller ([`super::Wake::changed`]).
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`: whether it was written is unknown.
 pub async fn apply(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<bool> {
     let call = &change.call;
-    let applied = db
-        .run(
-            "apply a change of a call",
-            sqlx::query_scalar!(
-                r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
-                scope.id() as OrganizationId,
-                call.id as CallId,
-                call.version - 1,
-                Json(&ChangedRow::from(call)) as _,
-                Json(&EffectsJson::of(change, effects)) as _
-            )
-            .fetch_one(&db.pool),
+    db.run(
+        "apply a change of a call",
+        sqlx::query_scalar!(
+            r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
+            scope.id() as OrganizationId,
+            call.id as CallId,
+            call.version - 1,
+            Json(&ChangedRow::from(call)) as _,
+            Json(&EffectsJson::of(change, effects)) as _
         )
-        .await?;
-    if applied {
-        db.wake.changed(call, !change.facts.is_empty());
-    }
-    Ok(applied)
+        .fetch_one(&db.pool),
+    )
+    .await
 }
 
 /// Merges metadata (a null member removes its key) and changes the maximum duration of a live

@@ -1,14 +1,15 @@
 //! The one function that decides what becomes of a call.
 //!
 //! Pure: a call, what happened, and the instant go in; the change comes out, or why there is none.
-//! Whoever applies the change does so whole or not at all (`db/calls.rs`).
+//! Whoever applies the change does so whole or not at all (`db/calls/mod.rs`). How a change is put
+//! together is in `draft.rs`, what an end does to times, reason and price in `ending.rs`.
 
-use serde::Serialize;
-use serde_json::{Value, json, value::to_raw_value};
 use time::Duration;
 
 use super::{
-    Call, CallStatus, CallView, DialState, EndReason, EndSide, EndState, Fact, FactType, Wish,
+    Call, CallStatus, DialState, EndReason, EndState, FactType, Wish,
+    draft::{Change, Draft},
+    ending::Ending,
 };
 use crate::domain::{
     Timestamp,
@@ -70,18 +71,6 @@ pub enum Unchanged {
     Stale,
 }
 
-/// All that becomes of a call in one step.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// The call afterwards.
-    pub call: Call,
-    pub facts: Vec<Fact>,
-    /// Jobs to start, in addition to those that exist.
-    pub jobs: Vec<JobKind>,
-    /// Whether the jobs that exist for the call have become pointless.
-    pub drop_jobs: bool,
-}
-
 /// Decides what `input` does to `call` at the instant `now`.
 pub fn decide(call: &Call, input: &Input<'_>, now: Timestamp) -> Decision {
     if !call.is_live() {
@@ -98,7 +87,10 @@ pub fn decide(call: &Call, input: &Input<'_>, now: Timestamp) -> Decision {
         Input::DialStarts => draft.dial_starts(now),
         Input::DialAnswered { outcome, attempt } => draft.dial_answered(outcome, *attempt, now),
         Input::DialLookedUp(outcome) => draft.dial_looked_up(outcome, now),
-        Input::HungUp { outcome, retry_at } => draft.hung_up(outcome, *retry_at, now),
+        Input::HungUp { outcome, retry_at } => {
+            draft.hung_up(outcome, *retry_at, now);
+            Ok(())
+        }
     };
     match verdict {
         Err(unchanged) => Decision::Unchanged(unchanged),
@@ -106,50 +98,12 @@ pub fn decide(call: &Call, input: &Input<'_>, now: Timestamp) -> Decision {
     }
 }
 
-/// The first fact of a new call, which `call` is changed to carry.
-pub fn start(call: Call) -> Change {
-    let mut draft = Draft {
-        change: Change::new(call),
-    };
-    let created_at = draft.change.call.created_at;
-    let status = draft.change.call.status;
-    draft.fact(FactType::Started, status, created_at);
-    draft.change.jobs.push(JobKind::DialCall);
-    draft.change
-}
-
-impl Change {
-    fn new(call: Call) -> Self {
-        Self {
-            call,
-            facts: Vec::new(),
-            jobs: Vec::new(),
-            drop_jobs: false,
-        }
-    }
-}
-
-/// A change in the making.
-struct Draft {
-    change: Change,
-}
-
 type Verdict = Result<(), Unchanged>;
 
 impl Draft {
-    fn of(call: &Call) -> Self {
-        let mut call = call.clone();
-        call.version += 1;
-        Self {
-            change: Change::new(call),
-        }
-    }
-
-    fn call(&mut self) -> &mut Call {
-        &mut self.change.call
-    }
-
     fn wish(&mut self, reason: EndReason, by: &str, note: Option<&str>, now: Timestamp) -> Verdict {
+        // The clocks of two nodes differ a little: nothing ends before what was published of it.
+        let at = now.max(self.latest_known());
         if let Some(wish) = &mut self.change.call.wish {
             // A wish that is under way is joined; one that was refused is asked again, and keeps
             // the moment and the reason that were promised first.
@@ -163,7 +117,7 @@ impl Draft {
             let cancels = queued && reason == EndReason::EndedByApi;
             self.change.call.wish = Some(Wish {
                 state: EndState::Requested,
-                requested_at: now.max(self.change.call.created_at),
+                requested_at: at,
                 reason: if cancels {
                     EndReason::CanceledByApi
                 } else {
@@ -178,9 +132,9 @@ impl Draft {
             });
         }
         let status = self.change.call.status;
-        self.fact(FactType::EndRequested, status, now);
+        self.fact(FactType::EndRequested, status, at);
         match self.change.call.dial {
-            DialState::Queued => self.end(&Ending::never_dialed(), now),
+            DialState::Queued => self.end(&Ending::canceled(Source::NeverDialed), now),
             // The dial's own record finds the wish and starts the hang-up with the provider's id.
             DialState::InFlight | DialState::Unknown => {}
             DialState::Placed => self.change.jobs.push(JobKind::HangUpCall),
@@ -210,11 +164,10 @@ impl Draft {
                 Err(Unchanged::Stale)
             };
         }
-        let at = self.sane(observation.at, now);
         match &observation.progress {
             Progress::Placed => {}
-            Progress::Ringing => self.ringing(at),
-            Progress::Answered => self.answered(at),
+            Progress::Ringing => self.ringing(self.sane(observation.at, now)),
+            Progress::Answered => self.answered(self.sane(observation.at, now)),
             Progress::Ended {
                 status,
                 connected_seconds,
@@ -223,7 +176,7 @@ impl Draft {
             } => self.end(
                 &Ending {
                     status: *status,
-                    at: Some(at),
+                    at: observation.at,
                     answered_at: connected_seconds
                         .filter(|seconds| *seconds > 0)
                         .map(|seconds| {
@@ -273,14 +226,16 @@ impl Draft {
             // Its callbacks were faster than the answer that was lost: nothing is unknown.
             _ if self.change.call.dial == DialState::Placed => return Err(Unchanged::Stale),
             DialOutcome::NotSent { .. } if self.change.call.wish.is_some() => {
-                self.end(&Ending::never_dialed(), now);
+                self.end(&Ending::canceled(Source::NeverDialed), now);
             }
             DialOutcome::NotSent { .. } if attempt < DIAL_ATTEMPTS => {
                 self.call().dial = DialState::Queued;
             }
-            DialOutcome::NotSent { .. } => self.refused(EndReason::ProviderError, now),
+            DialOutcome::NotSent { .. } => {
+                self.not_placed(EndReason::ProviderError, Source::DialAnswer, now);
+            }
             DialOutcome::Unknown => self.call().dial = DialState::Unknown,
-            DialOutcome::Refused { reason } => self.refused(*reason, now),
+            DialOutcome::Refused { reason } => self.not_placed(*reason, Source::DialAnswer, now),
         }
         Ok(())
     }
@@ -289,17 +244,16 @@ impl Draft {
         match outcome {
             LookupOutcome::Found(observation) => return self.observe(observation, now),
             _ if self.change.call.dial == DialState::Placed => return Err(Unchanged::Stale),
+            // The late answer said meanwhile that nothing was sent: it is dialled again, not failed.
+            _ if self.change.call.dial == DialState::Queued => {}
+            LookupOutcome::Nothing if !self.looked_long_enough(now) => {
+                self.call().dial = DialState::Unknown;
+            }
+            LookupOutcome::Nothing if self.change.call.wish.is_some() => {
+                self.end(&Ending::canceled(Source::Fetch), now);
+            }
             LookupOutcome::Nothing => {
-                let since = self
-                    .change
-                    .call
-                    .dial_started_at
-                    .unwrap_or(self.change.call.created_at);
-                if now.since(since) >= LOOK_FOR_DIAL {
-                    self.refused(EndReason::PlatformError, now);
-                } else {
-                    self.call().dial = DialState::Unknown;
-                }
+                self.not_placed(EndReason::PlatformError, Source::Fetch, now);
             }
             LookupOutcome::Ambiguous(_) | LookupOutcome::Unavailable { .. } => {
                 self.call().dial = DialState::Unknown;
@@ -308,13 +262,25 @@ impl Draft {
         Ok(())
     }
 
-    fn hung_up(&mut self, outcome: &HangUpOutcome, retry_at: Timestamp, now: Timestamp) -> Verdict {
+    /// Whether a call that the provider does not show by now will not show any more.
+    fn looked_long_enough(&self, now: Timestamp) -> bool {
+        let call = &self.change.call;
+        let since = call.dial_started_at.unwrap_or(call.created_at);
+        now.since(since) >= LOOK_FOR_DIAL
+    }
+
+    fn hung_up(&mut self, outcome: &HangUpOutcome, retry_at: Timestamp, now: Timestamp) {
         if let Some(wish) = &mut self.change.call.wish {
             wish.attempts += 1;
             wish.retry_at = None;
         }
         match outcome {
-            HangUpOutcome::Ended(observation) => return self.observe(observation, now),
+            HangUpOutcome::Ended(observation) => {
+                // About another call it is no evidence, and the wish goes on.
+                if self.observe(observation, now).is_err() {
+                    self.still_ending(EndState::Requested, retry_at, now);
+                }
+            }
             HangUpOutcome::AlreadyOver => self.end(&Ending::already_over(&self.change.call), now),
             HangUpOutcome::Accepted => self.still_ending(EndState::Accepted, retry_at, now),
             HangUpOutcome::Retry { .. } => self.still_ending(EndState::Requested, retry_at, now),
@@ -329,7 +295,6 @@ impl Draft {
                 now,
             ),
         }
-        Ok(())
     }
 
     fn still_ending(&mut self, state: EndState, retry_at: Timestamp, now: Timestamp) {
@@ -337,21 +302,23 @@ impl Draft {
             return;
         };
         wish.retry_at = Some(retry_at);
+        // Another request's answer failed the wish, and perhaps took its job along.
+        if wish.state == EndState::Failed {
+            self.change.jobs.push(JobKind::HangUpCall);
+        }
         let overdue = now.since(wish.requested_at) >= UNCONFIRMED_AFTER;
         match wish.state {
-            EndState::Unconfirmed => {}
-            EndState::Requested | EndState::Accepted | EndState::Confirmed | EndState::Failed
-                if overdue =>
-            {
+            EndState::Requested | EndState::Accepted | EndState::Failed if overdue => {
                 self.hang_up_failed(
                     EndState::Unconfirmed,
                     "No evidence within five minutes that the call is over; the hang-up goes on",
                     now,
                 );
             }
-            // What was accepted once stays accepted when a later, repeated request is not.
-            EndState::Accepted => {}
-            EndState::Requested | EndState::Confirmed | EndState::Failed => wish.state = state,
+            EndState::Requested | EndState::Failed => wish.state = state,
+            // What was accepted once stays accepted when a later, repeated request is not, and
+            // what was escalated once is not escalated again.
+            EndState::Accepted | EndState::Unconfirmed | EndState::Confirmed => {}
         }
     }
 
@@ -364,7 +331,7 @@ impl Draft {
     }
 
     /// The provider never took the call.
-    fn refused(&mut self, reason: EndReason, now: Timestamp) {
+    fn not_placed(&mut self, reason: EndReason, source: Source, now: Timestamp) {
         let status = self.change.call.status;
         self.error_fact(
             "DIAL_FAILED",
@@ -375,11 +342,11 @@ impl Draft {
         self.end(
             &Ending {
                 status: CallStatus::Failed,
-                at: Some(now),
+                at: None,
                 answered_at: None,
                 cause: None,
                 reason: Some(reason),
-                source: Source::DialAnswer,
+                source,
             },
             now,
         );
@@ -397,161 +364,5 @@ impl Draft {
         self.call().status = CallStatus::InProgress;
         self.call().answered_at = Some(at);
         self.fact(FactType::Connected, from, at);
-    }
-
-    /// Makes the call terminal: times, reason, price, and the facts that tell it.
-    fn end(&mut self, ending: &Ending, now: Timestamp) {
-        let call = &mut self.change.call;
-        let from = call.status;
-        let provider_end = ending.at.unwrap_or(now);
-        let ended_at = call
-            .wish
-            .as_ref()
-            .map_or(provider_end, |wish| wish.requested_at);
-        let answered_at = call
-            .answered_at
-            .or_else(|| ending.answered_at.map(|at| at.max(call.created_at)));
-        let natural = ending
-            .reason
-            .unwrap_or_else(|| EndReason::of_natural_end(ending.status));
-        call.status = ending.status;
-        call.ended_at = Some(ended_at);
-        call.answered_at = answered_at.map(|at| at.min(ended_at));
-        call.provider_cause.clone_from(&ending.cause);
-        call.heard_at = now;
-        if let Some(wish) = &mut call.wish {
-            wish.state = EndState::Confirmed;
-            wish.confirmed_by = Some(ending.source);
-            wish.confirmed_at = Some(now);
-            wish.retry_at = None;
-            call.ended_reason = Some(wish.reason);
-            call.ended_side = Some(EndSide::Local);
-        } else {
-            call.ended_reason = Some(natural);
-            call.ended_side = Some(EndSide::of_natural_end(natural));
-        }
-        let billable = call
-            .answered_at
-            .map(|at| provider_end.min(ended_at).since(at).max(Duration::ZERO));
-        if let Some(rate) = &call.rate {
-            call.cost = Some(rate.price(billable));
-        }
-        self.change.drop_jobs = true;
-        self.change.jobs.clear();
-        self.ended_facts(from, ended_at);
-    }
-
-    fn ended_facts(&mut self, from: CallStatus, at: Timestamp) {
-        self.fact(FactType::Ended, from, at);
-        let status = self.change.call.status;
-        if matches!(
-            status,
-            CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Failed | CallStatus::Canceled
-        ) {
-            self.fact(FactType::DidNotConnect, status, at);
-        }
-        let amount = self.change.call.cost.map_or(0, |cost| cost.amount_micros);
-        if amount != 0 && !self.change.call.test {
-            self.fact(FactType::Billed, status, at);
-        }
-    }
-
-    fn fact(&mut self, kind: FactType, from: CallStatus, at: Timestamp) {
-        self.push_fact(kind, from, at, None);
-    }
-
-    fn error_fact(&mut self, code: &str, message: &str, from: CallStatus, at: Timestamp) {
-        self.push_fact(
-            FactType::Error,
-            from,
-            at,
-            Some(json!({"code": code, "message": message})),
-        );
-    }
-
-    fn push_fact(&mut self, kind: FactType, from: CallStatus, at: Timestamp, error: Option<Value>) {
-        #[derive(Serialize)]
-        struct Data<'a> {
-            call: CallView<'a>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error: Option<Value>,
-        }
-        let call = &mut self.change.call;
-        call.last_sequence += 1;
-        // A view holds strings, numbers and JSON values only: writing it cannot fail.
-        let Ok(data) = to_raw_value(&Data {
-            call: call.view(),
-            error,
-        }) else {
-            return;
-        };
-        let (sequence, to_status) = (call.last_sequence, call.status);
-        self.change.facts.push(Fact {
-            sequence,
-            kind,
-            from_status: from,
-            to_status,
-            at,
-            data,
-        });
-    }
-
-    /// A provider's instant, made to fit: not before the call was created, not in the future, and
-    /// never past the acceptance of a wish to end for whatever can be billed.
-    fn sane(&self, at: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        let call = &self.change.call;
-        let latest = call
-            .wish
-            .as_ref()
-            .map_or(now, |wish| wish.requested_at)
-            .min(now);
-        let earliest = [call.ringing_at, call.answered_at]
-            .into_iter()
-            .flatten()
-            .fold(call.created_at, Timestamp::max);
-        at.unwrap_or(now).min(latest).max(earliest)
-    }
-}
-
-/// How a call turned out to be over.
-struct Ending {
-    status: CallStatus,
-    /// The provider's end, already made sane; `None`: not known.
-    at: Option<Timestamp>,
-    /// When the call was answered, as the end's report lets us reckon it.
-    answered_at: Option<Timestamp>,
-    cause: Option<Value>,
-    /// A better reason for a natural end than its status gives.
-    reason: Option<EndReason>,
-    source: Source,
-}
-
-impl Ending {
-    fn never_dialed() -> Self {
-        Self {
-            status: CallStatus::Canceled,
-            at: None,
-            answered_at: None,
-            cause: None,
-            reason: None,
-            source: Source::NeverDialed,
-        }
-    }
-
-    /// The provider says that it is over, and nothing else.
-    fn already_over(call: &Call) -> Self {
-        let answered = call.answered_at.is_some();
-        Self {
-            status: if answered {
-                CallStatus::Completed
-            } else {
-                CallStatus::Canceled
-            },
-            at: None,
-            answered_at: None,
-            cause: None,
-            reason: None,
-            source: Source::HangUpAnswer,
-        }
     }
 }

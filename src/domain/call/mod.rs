@@ -2,8 +2,18 @@
 //! changes.
 
 mod decide;
+#[cfg(test)]
+mod decide_tests;
+mod draft;
 mod end_reason;
+mod ending;
+#[cfg(test)]
+mod ending_tests;
 mod fact;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod history_tests;
 mod progress;
 mod status;
 mod view;
@@ -12,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::Duration;
 
-pub use decide::{Change, Decision, Input, Unchanged, decide, start};
+pub use decide::{Decision, Input, Unchanged, decide};
+pub use draft::{Change, start};
 pub use end_reason::{EndReason, EndSide, EndState};
 pub use fact::{Fact, FactType};
 pub use progress::{EndProgress, end_progress};

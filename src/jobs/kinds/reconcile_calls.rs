@@ -12,7 +12,7 @@ use crate::{
     },
     db::{self, calls::CallRef},
     domain::{
-        CallId, JobId, OrgScope, OrganizationId, Result,
+        CallId, JobId, OrgScope, OrganizationId, Result, Timestamp,
         call::{Call, DialState, EndReason, EndState},
         job::JobKind,
         provider::FetchOutcome,
@@ -38,9 +38,8 @@ pub(in crate::jobs) async fn run(
         return Ok(());
     }
     let now = app.ambient.now();
-    if call.wish.is_none()
-        && let Some((reached_at, reason)) = call.limit_reached_at()
-        && reached_at <= now
+    if let Some(reason) = limit_reached(&call, now)
+        && call.answered_at.is_some()
     {
         return end_for_limit(jobs, scope, &call, reason).await;
     }
@@ -51,7 +50,20 @@ pub(in crate::jobs) async fn run(
         }
         return Ok(());
     }
-    read(jobs, scope, call).await
+    let Some(call) = read(jobs, scope, call).await? else {
+        return Ok(());
+    };
+    // Only now: a call that seems to ring for ever may have been answered and the report be lost.
+    match limit_reached(&call, now) {
+        Some(reason) => end_for_limit(jobs, scope, &call, reason).await,
+        None => Ok(()),
+    }
+}
+
+/// Why the call must be ended at `now`, if nobody wished for it already.
+fn limit_reached(call: &Call, now: Timestamp) -> Option<EndReason> {
+    let (reached_at, reason) = call.limit_reached_at()?;
+    (call.wish.is_none() && reached_at <= now).then_some(reason)
 }
 
 /// The job that a call in this state must have.
@@ -83,17 +95,19 @@ async fn end_for_limit(jobs: &Jobs, scope: OrgScope, call: &Call, reason: EndRea
     Ok(())
 }
 
-async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<()> {
+/// Reads the call at its provider and applies what that shows; `None`: it showed nothing.
+async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<Option<Call>> {
     let Some(account) = jobs.account(call.provider_account_id).await? else {
-        return Ok(());
+        return Ok(None);
     };
     let Some(provider_call_id) = call.provider_call_id.clone() else {
-        return Ok(());
+        return Ok(None);
     };
     let provider = jobs.providers.calls(account.kind);
     match provider.fetch(&account, &provider_call_id).await.outcome {
         FetchOutcome::Found(observation) => {
-            observe::fetched(&jobs.app, scope, call, &observation).await?;
+            let call = observe::fetched(&jobs.app, scope, call, &observation).await?;
+            Ok(Some(call))
         }
         // Evidence of nothing: a wrong account, region or proxy looks the same.
         outcome @ (FetchOutcome::NotFound
@@ -103,7 +117,7 @@ async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<()> {
                 org.id = %scope.id(), call.id = %call.id, provider = account.kind.as_str(),
                 ?outcome, "a live call could not be read at its provider"
             );
+            Ok(None)
         }
     }
-    Ok(())
 }

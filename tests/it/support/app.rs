@@ -235,11 +235,11 @@ pub async fn found(
     let (_, token) = organizations::make_token(app, scope, grant)
         .await
         .expect("a token");
-    let account_sid = format!("AC{}", app.ambient.entropy.uuid().simple());
+    let external_id = format!("AC{}", app.ambient.entropy.uuid().simple());
     let auth_token = app.ambient.entropy.uuid().simple().to_string();
     let account = SimulatedAccount {
         provider: ProviderKind::Twilio,
-        external_id: account_sid.clone(),
+        external_id: external_id.clone(),
         secret: auth_token.clone(),
     };
     let body =
@@ -252,7 +252,7 @@ pub async fn found(
         NewAccount {
             provider: ProviderKind::Twilio,
             name: "Simulated".to_owned(),
-            external_id: account_sid.clone(),
+            external_id: external_id.clone(),
             api_base_url: Some(format!("{}/twilio", simulator.base_url())),
             simulated: true,
             credentials: json!({"auth_token": auth_token}),
@@ -282,7 +282,7 @@ pub async fn found(
         agent_id: founded.agent_id,
         token: token.reveal().to_owned(),
         account_id,
-        account_sid,
+        account_sid: external_id,
         auth_token,
         endpoint_id: endpoint.id,
         webhook_secret: secret.reveal(),

@@ -5,4 +5,5 @@ pub mod app;
 pub mod client;
 pub mod database;
 pub mod source;
+pub mod twilio_callback;
 pub mod wait;
