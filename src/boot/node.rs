@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::extract::Request;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
 use super::connections;
@@ -22,6 +22,10 @@ use crate::{
 
 /// How long a node waits for open requests and jobs when it stops.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many clients may wait to be accepted; the kernel's own limit applies too. Beyond it they are
+/// not told: they try again after 1 s, 3 s, 7 s. Tokio's default is 128.
+const BACKLOG: u32 = 4096;
 
 /// What a node is started with.
 pub struct Settings {
@@ -50,8 +54,8 @@ impl Node {
             ambient,
             run_loops,
         } = settings;
-        let listener = listen(config.http.listen, "ONHOOK_LISTEN").await?;
-        let operator = listen(config.http.operator_listen, "ONHOOK_OPERATOR_LISTEN").await?;
+        let listener = listen(config.http.listen, "ONHOOK_LISTEN")?;
+        let operator = listen(config.http.operator_listen, "ONHOOK_OPERATOR_LISTEN")?;
         let (address, operator_address) = (local(&listener)?, local(&operator)?);
         let (fast_lane, fresh) = FastLane::new();
         let app = app(&config, &ambient, fast_lane)?;
@@ -174,11 +178,22 @@ fn webhook_client(config: &Config) -> Result<outbound::Client> {
     .map_err(|error| Error::internal("prepare the connections to customers", error))
 }
 
-async fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener> {
+    bind(address).map_err(|error| {
         let text = format!("listen on {address} ({variable}): {error}");
         Error::internal("start listening", text)
     })
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restarted node does not wait for the old one's connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr> {

@@ -32,6 +32,9 @@ pub(super) enum Command {
         /// What callees of its agent hear
         #[arg(long, default_value = "Hello. This call is carried by Onhook.")]
         say: String,
+        /// Instead: a websocket of yours (wss://) that both directions of audio go to
+        #[arg(long, value_name = "URL", conflicts_with = "say")]
+        stream: Option<String>,
         /// Also make a live token with every scope
         #[arg(long)]
         token: bool,
@@ -71,7 +74,7 @@ pub(super) enum Command {
         agent_id: AgentId,
         #[arg(long)]
         provider: ProviderKind,
-        /// The provider's name for the account (twilio: AC…)
+        /// The provider's name for the account (twilio: AC…; telnyx: the connection's id)
         #[arg(long)]
         external_id: String,
         /// The agent's number on the account, E.164
@@ -108,9 +111,16 @@ pub(super) async fn run(
         Command::CreateOrganization {
             name,
             say,
+            stream,
             token,
             json,
-        } => create_organization(&app, &name, say, token, json).await,
+        } => {
+            let answer = match stream {
+                Some(url) => Answer::Stream { url },
+                None => Answer::Say { text: say },
+            };
+            create_organization(&app, &name, answer, token, json).await
+        }
         Command::CreateToken {
             organization_id,
             name,
@@ -158,12 +168,12 @@ pub(super) async fn run(
 async fn create_organization(
     app: &App,
     name: &str,
-    say: String,
+    answer: Answer,
     token: bool,
     as_json: bool,
 ) -> Result<(), Failure> {
     let settings = AgentSettings {
-        answer: Answer::Say { text: say },
+        answer,
         limits: Limits::default(),
     };
     let founded = organizations::found(app, name, &settings).await?;

@@ -88,8 +88,10 @@ impl Error {
             if !text.is_empty() {
                 text.push_str("; ");
             }
-            text.push_str(&problem.pointer);
-            text.push(' ');
+            if !problem.pointer.is_empty() {
+                text.push_str(&problem.pointer);
+                text.push(' ');
+            }
             text.push_str(&problem.message);
             text
         });

@@ -7,6 +7,9 @@ use super::{CallId, Error, ErrorCode, Timestamp};
 pub const DEFAULT_LIMIT: i64 = 100;
 pub const MAX_LIMIT: i64 = 1000;
 
+/// The end of the year 9999.
+const MAX_UNIX_MILLIS: i64 = 253_402_300_799_999;
+
 /// The place after which a page begins: the last call of the page before it, bound to the filter
 /// that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,9 @@ impl Cursor {
         let (millis, id) = rest.split_at(8);
         let millis = i64::from_be_bytes(millis.try_into().map_err(|_| invalid())?);
         let id = uuid::Uuid::from_slice(id).map_err(|_| invalid())?;
-        if u32::from_be_bytes([a, b, c, d]) != filter {
+        // The checksum is no signature: an instant that we never gave may be none of the database's.
+        let ours = 0..=MAX_UNIX_MILLIS;
+        if u32::from_be_bytes([a, b, c, d]) != filter || !ours.contains(&millis) {
             return Err(invalid());
         }
         Ok(Self {
@@ -71,8 +76,14 @@ mod tests {
             filter: 42,
         };
         assert_eq!(Cursor::decode(&cursor.encode(), 42).unwrap(), cursor);
+        let created_at = Timestamp::from_unix_millis(-1);
+        let forged = Cursor {
+            created_at,
+            ..cursor
+        };
         for (text, filter) in [
             (cursor.encode().as_str(), 43),
+            (forged.encode().as_str(), 42),
             ("", 42),
             ("AAAA", 42),
             ("ä", 42),

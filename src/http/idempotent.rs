@@ -27,7 +27,10 @@ pub(super) fn key(
         return Ok(None);
     };
     let text = header.to_str().unwrap_or("\0");
-    let request = [incoming.uri.path().as_bytes(), body];
+    // A token that may see less is not shown what another one was answered.
+    let agents = identity.caller.agent_ids.as_deref().unwrap_or_default();
+    let agents: Vec<u8> = agents.iter().flat_map(|id| *id.0.as_bytes()).collect();
+    let request = [incoming.uri.path().as_bytes(), body, &agents];
     Key::new(route, text, identity.caller.token_id, &request).map(Some)
 }
 

@@ -68,6 +68,7 @@ pub fn router(
             state.clone(),
             layers::access_log,
         ))
+        .layer(middleware::from_fn(layers::read_unread_body))
         .with_state(state);
     BoxCloneSyncService::new(router.map_request(layers::without_trailing_slash))
 }

@@ -150,6 +150,13 @@ impl Metrics {
     }
 
     pub fn request(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
+        // Anybody can make up a method: only those that routes may have become labels.
+        let known = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"];
+        let method = if known.contains(&method) {
+            method
+        } else {
+            "other"
+        };
         let labels = RequestLabels {
             method: method.to_owned(),
             route: route.to_owned(),

@@ -21,7 +21,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::seconds(30);
 const UNCONFIRMED_AGAIN_AFTER: Duration = Duration::seconds(60);
 
 /// Records what the provider answered between `started_at` and now. The job is finished or
-/// rescheduled by the same statement.
+/// rescheduled by the same statement. `None`: the call was over already, by a report that was
+/// faster.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`: the job runs again when its lease runs out.
@@ -32,7 +33,7 @@ pub async fn record_hang_up(
     call: Call,
     answered: &Answered<HangUpOutcome>,
     started_at: Timestamp,
-) -> Result<Call> {
+) -> Result<Option<Call>> {
     let now = app.ambient.now();
     let attempt = attempt_row(app, answered, started_at, now);
     let retry_at = now.plus(next_wait(app, job, &call, &answered.outcome));
@@ -55,11 +56,14 @@ pub async fn record_hang_up(
         }
     })
     .await?;
-    if let Applied::Unchanged(call, _) = &applied {
-        db::hangup_attempts::insert(&app.db, scope, call.id, &attempt).await?;
-        db::jobs::finish(&app.db, scope, job.id, job.lease).await?;
+    match applied {
+        Applied::Changed(change) => Ok(Some(change.call)),
+        Applied::Unchanged(call, _) => {
+            db::hangup_attempts::insert(&app.db, scope, call.id, &attempt).await?;
+            db::jobs::finish(&app.db, scope, job.id, job.lease).await?;
+            Ok(None)
+        }
     }
-    Ok(applied.call())
 }
 
 fn next_wait(app: &App, job: &LeasedJob, call: &Call, outcome: &HangUpOutcome) -> Duration {

@@ -14,6 +14,11 @@ pub fn url_problem(text: &str, allow_http: bool) -> Option<&'static str> {
     if text.len() > MAX_URL_CHARS {
         return Some("must be at most 2000 characters long");
     }
+    // A URL's parser drops some of them; lists and logs would show them.
+    let visible = |c: char| c.is_ascii_graphic() || c.is_alphanumeric();
+    if !text.chars().all(visible) {
+        return Some("must not contain white space or control characters");
+    }
     let Ok(url) = url::Url::parse(text) else {
         return Some("must be an absolute URL, for example https://example.com/hooks");
     };
@@ -49,6 +54,9 @@ mod tests {
             "https://u:p@example.com",
             "",
             "https://",
+            "https://exam\nple.com",
+            " https://example.com",
+            "https://example.com/\u{202e}",
         ] {
             assert!(url_problem(bad, false).is_some(), "{bad}");
         }

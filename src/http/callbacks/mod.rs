@@ -1,6 +1,8 @@
 //! The providers' callbacks: verified with the account's own secret, then applied. Answered only
 //! after what they tell is durable.
 
+use std::sync::Arc;
+
 use axum::{extract::State, http::StatusCode};
 use serde_json::json;
 
@@ -8,7 +10,7 @@ use super::{HttpState, answer::Answer, error, extract::Incoming};
 use crate::{
     app::{
         calls::observe::{self, Observed, Report},
-        provider_accounts,
+        provider_accounts::{self, OpenAccount},
     },
     domain::{CallId, Error, ErrorCode, OrgScope, ProviderAccountId, Result},
     providers::{Account, CallbackRefusal, CallbackRequest, Credentials},
@@ -32,8 +34,8 @@ const MOST_BYTES: usize = 64 * 1024;
     responses(
         (status = 204, description = "Durable, or known already"),
         (status = 400, description = "Malformed", body = Object, example = json!({"error": "CallSid is missing"})),
-        (status = 403, description = "The signature is not this account's", body = Object, example = json!({"error": "The signature does not match"})),
-        (status = 404, description = "No such account, or no such call of it", body = Object, example = json!({"error": "Not found"})),
+        (status = 403, description = "The signature is not this account's, or there is no such account", body = Object, example = json!({"error": "The signature does not match"})),
+        (status = 404, description = "No such call of this account", body = Object, example = json!({"error": "Not found"})),
         (status = 408, description = "The body did not arrive", body = Object, example = json!({"error": "The request's body did not arrive within 10 seconds; send it again"})),
         (status = 413, description = "Too large", body = Object, example = json!({"error": "The request's body must be at most 65536 bytes long"})),
         (status = 503, description = "Not durable: send it again", body = Object, example = json!({"error": "The database does not answer in time and nothing was changed; try again"})),
@@ -63,12 +65,14 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
     let (Ok(account_id), Ok(call_id)) = (account_id, call_id) else {
         return Ok(not_found());
     };
-    let Some(open) = provider_accounts::open(&state.app, account_id).await? else {
-        return Ok(not_found());
+    let open = provider_accounts::open(&state.app, account_id).await?;
+    let of_provider =
+        |open: &Arc<OpenAccount>| open.provider.as_str() == incoming.param("provider");
+    let Some(open) = open.filter(of_provider) else {
+        // Who cannot sign for an account is not told whether there is one.
+        let (_, answer) = refused_answer(&CallbackRefusal::Signature);
+        return Ok(("unknown", answer));
     };
-    if open.provider.as_str() != incoming.param("provider") {
-        return Ok(not_found());
-    }
     let credentials = Credentials::parse(open.provider, &open.credentials)
         .map_err(|error| Error::internal("read a provider account's credentials", error))?;
     let account = Account {
@@ -89,6 +93,8 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
         url: &url,
         headers: &incoming.headers,
         body: &body,
+        call_id,
+        now: state.app.ambient.now(),
     };
     let callback = match state
         .providers

@@ -1,7 +1,12 @@
 //! JSON bodies: what is wrong is named by its place.
 
+use std::{fmt, marker::PhantomData};
+
 use axum::http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use crate::domain::{Error, ErrorCode, Result, error::FieldProblem};
@@ -23,7 +28,7 @@ pub(in crate::http) fn parse<T: Members>(headers: &HeaderMap, body: &[u8]) -> Re
             .keys()
             .filter(|name| !T::MEMBERS.contains(&name.as_str()))
             .map(|name| FieldProblem {
-                pointer: format!("/{name}"),
+                pointer: format!("/{}", escaped(name)),
                 code: "unknown",
                 message: unknown_message(name, T::MEMBERS),
             })
@@ -46,6 +51,42 @@ pub(in crate::http) fn parse_lenient<T: DeserializeOwned>(
     typed(value(headers, body)?)
 }
 
+/// Reads a member that is an object, null or left out (`deserialize_with`, beside `default`). A
+/// sequence, which would be read as the object's members in order, is refused.
+pub(in crate::http) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_option(Object(PhantomData))
+}
+
+struct Object<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Object<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_map(self)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Some)
+    }
+}
+
 fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -65,6 +106,10 @@ fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
             format!("The body is not valid JSON: {error}"),
         )
     })?;
+    // A sequence would be read as the members in order.
+    if !value.is_object() {
+        return Err(Error::field("", "type", "The body must be a JSON object"));
+    }
     if let Some(pointer) = find_nul(&value, String::new()) {
         return Err(Error::field(
             pointer,
@@ -98,7 +143,7 @@ fn find_nul(value: &Value, pointer: String) -> Option<String> {
             .enumerate()
             .find_map(|(index, item)| find_nul(item, format!("{pointer}/{index}"))),
         Value::Object(members) => members.iter().find_map(|(name, member)| {
-            let here = format!("{pointer}/{}", name.replace('\0', "\u{fffd}"));
+            let here = format!("{pointer}/{}", escaped(name).replace('\0', "\u{fffd}"));
             if name.contains('\0') {
                 Some(here)
             } else {
@@ -113,8 +158,19 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(&error.path().to_string());
         let message = error.into_inner().to_string();
-        Error::field(pointer, "invalid", message)
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        match missing {
+            Some(name) => Error::field(format!("{pointer}/{name}"), "required", "is required"),
+            None => Error::field(pointer, "invalid", message),
+        }
     })
+}
+
+/// A member's name within a pointer (RFC 6901 section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// `a.b[0]` as `/a/b/0`.
@@ -191,6 +247,18 @@ mod tests {
             (
                 r#"{"name":"a\u0000b"}"#,
                 "VALIDATION_FAILED: /name must not contain a NUL character",
+            ),
+            (
+                r#"{"inner":{}}"#,
+                "VALIDATION_FAILED: /inner/count is required",
+            ),
+            (
+                r#"{"a/b~":"x"}"#,
+                "VALIDATION_FAILED: /a~1b~0 is not a member of this request, which has: name, inner",
+            ),
+            (
+                "[null]",
+                "VALIDATION_FAILED: The body must be a JSON object",
             ),
         ];
         for (body, expected) in table {

@@ -6,7 +6,7 @@ mod json;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
-pub(super) use json::{Members, parse as parse_json, parse_lenient as parse_json_lenient};
+pub(super) use json::{Members, object, parse as parse_json, parse_lenient as parse_json_lenient};
 pub(super) use query::Query;
 
 use std::{

@@ -1,16 +1,32 @@
 //! Query parameters: read one by one, unknown ones refused with the nearest known name.
 
 use axum::http::Uri;
+use percent_encoding::percent_decode_str;
 
 use crate::domain::{Error, Result, error::FieldProblem};
 
 /// The pairs of a query, decoded, in order.
-pub(in crate::http) struct Query(Vec<(String, String)>);
+pub(in crate::http) struct Query {
+    pairs: Vec<(String, String)>,
+    /// The names of the pairs that are not UTF-8, as far as they can be shown.
+    broken: Vec<String>,
+}
 
 impl Query {
     pub(in crate::http) fn of(uri: &Uri) -> Self {
         let text = uri.query().unwrap_or_default();
-        Self(serde_urlencoded::from_str(text).unwrap_or_default())
+        let broken = text
+            .split('&')
+            .filter(|pair| percent_decode_str(pair).decode_utf8().is_err())
+            .map(|pair| {
+                let name = pair.split('=').next().unwrap_or(pair);
+                percent_decode_str(name).decode_utf8_lossy().into_owned()
+            })
+            .collect();
+        Self {
+            pairs: serde_urlencoded::from_str(text).unwrap_or_default(),
+            broken,
+        }
     }
 
     /// Every value of a parameter that may be repeated.
@@ -51,36 +67,39 @@ impl Query {
     }
 
     pub(in crate::http) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.pairs
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// # Errors
-    /// `VALIDATION_FAILED` for a parameter that `known` does not hold (`metadata[…]` by its prefix)
-    /// and for a NUL character.
+    /// `VALIDATION_FAILED` for a parameter that `known` does not hold (`metadata[…]` by its prefix),
+    /// for one that is not UTF-8 and for a NUL character.
     pub(in crate::http) fn only(&self, known: &[&str]) -> Result<()> {
-        let problems: Vec<FieldProblem> = self
-            .pairs()
-            .filter_map(|(key, value)| {
-                let base = key.split('[').next().unwrap_or(key);
-                let (code, message) = if key.contains('\0') || value.contains('\0') {
-                    ("nul", "must not contain a NUL character".to_owned())
-                } else if known.contains(&base) {
-                    return None;
-                } else {
-                    (
-                        "unknown",
-                        format!("is not a parameter here; there are: {}", known.join(", ")),
-                    )
-                };
-                Some(FieldProblem {
-                    pointer: key.replace('\0', "\u{fffd}"),
-                    code,
-                    message,
-                })
+        let broken = self.broken.iter().map(|name| FieldProblem {
+            pointer: name.replace('\0', "\u{fffd}"),
+            code: "utf8",
+            message: "must be percent-encoded UTF-8".to_owned(),
+        });
+        let named = self.pairs().filter_map(|(key, value)| {
+            let base = key.split('[').next().unwrap_or(key);
+            let (code, message) = if key.contains('\0') || value.contains('\0') {
+                ("nul", "must not contain a NUL character".to_owned())
+            } else if known.contains(&base) {
+                return None;
+            } else {
+                (
+                    "unknown",
+                    format!("is not a parameter here; there are: {}", known.join(", ")),
+                )
+            };
+            Some(FieldProblem {
+                pointer: key.replace('\0', "\u{fffd}"),
+                code,
+                message,
             })
-            .collect();
+        });
+        let problems: Vec<FieldProblem> = broken.chain(named).collect();
         if problems.is_empty() {
             Ok(())
         } else {

@@ -36,8 +36,11 @@ pub(in crate::jobs) async fn run(jobs: &Jobs, job: &LeasedJob, call: Call) -> Re
     let outcome = outcome_name(&answered.outcome);
     jobs.metrics
         .provider_request(call.provider.as_str(), "hang_up", outcome, elapsed);
-    let call = record_hang_up(&jobs.app, scope, job, call, &answered, started_at).await?;
-    if let Some((latency, state)) = call.end_latency() {
+    let changed = record_hang_up(&jobs.app, scope, job, call, &answered, started_at).await?;
+    // Whoever makes the call terminal counts its end.
+    if let Some(call) = changed
+        && let Some((latency, state)) = call.end_latency()
+    {
         jobs.metrics.end(call.provider.as_str(), state, latency);
     }
     Ok(())

@@ -1,3 +1,17 @@
 //! The routes, as their clients see them.
 
+mod agent_call;
+mod agent_end_call;
+mod bad_input;
+mod calls_create;
+mod calls_end;
+mod calls_list;
+mod calls_watch;
+mod idempotency;
+mod list_plan;
 mod main_job;
+mod operations;
+mod slow_clients;
+mod steps;
+mod terminate;
+mod webhook_endpoints;

@@ -3,7 +3,10 @@
 
 pub mod app;
 pub mod client;
+pub mod contents;
 pub mod database;
+pub mod operations;
+pub mod raw;
 pub mod source;
 pub mod twilio_callback;
 pub mod wait;

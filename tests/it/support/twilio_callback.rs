@@ -90,7 +90,7 @@ impl TwilioCallback {
     /// Sends it to the test's node.
     pub async fn send(&self, app: &TestApp) -> Reply {
         let url = format!("http://{}{}", app.node.address, self.path);
-        let true_signature = self.sign(&url);
+        let true_signature = sign(&self.secret, &url, &self.fields);
         let signature = match &self.signature {
             None => Some(true_signature),
             Some(chosen) => chosen.clone(),
@@ -106,18 +106,18 @@ impl TwilioCallback {
         let nobody = app.client.with_token(None);
         nobody.send(Method::POST, &self.path, &headers, &body).await
     }
+}
 
-    /// HMAC-SHA-1 of the URL and each name and value, by name
-    /// (<https://www.twilio.com/docs/usage/security>).
-    fn sign(&self, url: &str) -> String {
-        let mut fields = self.fields.clone();
-        fields.sort();
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret.as_bytes()).expect("a key");
-        mac.update(url.as_bytes());
-        for (name, value) in fields {
-            mac.update(name.as_bytes());
-            mac.update(value.as_bytes());
-        }
-        BASE64_STANDARD.encode(mac.finalize().into_bytes())
+/// HMAC-SHA-1 of the URL and each name and value, by name
+/// (<https://www.twilio.com/docs/usage/security>).
+pub fn sign(secret: &str, url: &str, fields: &[(String, String)]) -> String {
+    let mut fields = fields.to_vec();
+    fields.sort();
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(url.as_bytes());
+    for (name, value) in fields {
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
     }
+    BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }

@@ -23,7 +23,16 @@ use crate::{
     get, path = "/api/v1/calls/count", tag = "Calls", operation_id = "count_calls",
     security(("bearer" = ["calls:read"])),
     params(
-        ("status" = Option<Vec<String>>, Query, description = "As for the list"),
+        ("status" = Option<Vec<String>>, Query, description = "A status, repeatable; or `ongoing`", example = json!(["ongoing"])),
+        ("agent_id" = Option<uuid::Uuid>, Query, description = "Calls of this agent"),
+        ("direction" = Option<crate::domain::call::Direction>, Query, description = "Who called whom"),
+        ("provider" = Option<crate::domain::provider::ProviderKind>, Query, description = "Who carries the call"),
+        ("to" = Option<String>, Query, description = "E.164, its `+` written `%2B`"),
+        ("from" = Option<String>, Query, description = "E.164, its `+` written `%2B`"),
+        ("created_after" = Option<String>, Query, description = "RFC 3339"),
+        ("created_before" = Option<String>, Query, description = "RFC 3339"),
+        ("ended_reason" = Option<crate::domain::call::EndReason>, Query, description = "Why the call ended"),
+        ("metadata[key]" = Option<String>, Query, description = "A top-level member of the metadata has this text"),
         ("group_by" = Option<String>, Query, description = "`status`"),
     ),
     responses(
@@ -42,7 +51,7 @@ pub(in crate::http) async fn count(State(state): State<HttpState>, incoming: Inc
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::CallsRead).await?;
     let query = Query::of(&incoming.uri);
-    let filter = filter::filter(&query, &identity)?;
+    let filter = filter::filter(&query, filter::OF_COUNT, &identity)?;
     let (db, scope) = (&state.app.db, identity.scope);
     let body = match query.one("group_by")? {
         None => json!({"count": db::call_list::count(db, scope, &filter).await?}),

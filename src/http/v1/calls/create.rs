@@ -21,7 +21,7 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Identity, Incoming, MOST_BYTES, Members, parse_json, wrong},
+        extract::{Identity, Incoming, MOST_BYTES, Members, object, parse_json, wrong},
         idempotent,
         v1::finish,
     },
@@ -48,7 +48,9 @@ pub(in crate::http) struct CreateCall {
     #[serde(default)]
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
-    limits: Option<Limits>,
+    #[serde(default, deserialize_with = "object")]
+    #[schema(value_type = Option<Limits>)]
+    limits: Option<NewLimits>,
     /// Dial this many seconds later, at most 604,800.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 604_800)]
@@ -56,6 +58,27 @@ pub(in crate::http) struct CreateCall {
     /// Your own name for the call, 1 to 255 characters, unique in the organisation: a second call
     /// with it is refused, so a repeated request never dials twice.
     client_reference: Option<String>,
+}
+
+/// [`Limits`] as a request may give them: a misspelt limit is refused, not passed over.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NewLimits {
+    max_duration_seconds: i32,
+    ring_timeout_seconds: i32,
+}
+
+impl Default for NewLimits {
+    fn default() -> Self {
+        let Limits {
+            max_duration_seconds,
+            ring_timeout_seconds,
+        } = Limits::default();
+        Self {
+            max_duration_seconds,
+            ring_timeout_seconds,
+        }
+    }
 }
 
 impl Members for CreateCall {
@@ -168,9 +191,7 @@ impl CreateCall {
         if !(0..=LONGEST_DELAY).contains(&self.delay_seconds) {
             return Err(wrong("/delay_seconds", "range", "must be from 0 to 604800"));
         }
-        if let Some(limits) = self.limits {
-            check_limits(limits)?;
-        }
+        let limits = self.limits.map(NewLimits::checked).transpose()?;
         if let Some(reference) = &self.client_reference {
             check_reference(reference)?;
         }
@@ -184,7 +205,7 @@ impl CreateCall {
             from: self.from,
             provider_account_id: self.provider_account_id,
             metadata,
-            limits: self.limits,
+            limits,
             delay: Duration::seconds(self.delay_seconds),
             client_reference: self.client_reference,
             test: identity.caller.environment == Environment::Test,
@@ -192,22 +213,27 @@ impl CreateCall {
     }
 }
 
-pub(super) fn check_limits(limits: Limits) -> Result<()> {
-    if !(1..=86_400).contains(&limits.max_duration_seconds) {
-        return Err(wrong(
-            "/limits/max_duration_seconds",
-            "range",
-            "must be from 1 to 86400",
-        ));
+impl NewLimits {
+    fn checked(self) -> Result<Limits> {
+        if !(1..=86_400).contains(&self.max_duration_seconds) {
+            return Err(wrong(
+                "/limits/max_duration_seconds",
+                "range",
+                "must be from 1 to 86400",
+            ));
+        }
+        if !(5..=600).contains(&self.ring_timeout_seconds) {
+            return Err(wrong(
+                "/limits/ring_timeout_seconds",
+                "range",
+                "must be from 5 to 600",
+            ));
+        }
+        Ok(Limits {
+            max_duration_seconds: self.max_duration_seconds,
+            ring_timeout_seconds: self.ring_timeout_seconds,
+        })
     }
-    if !(5..=600).contains(&limits.ring_timeout_seconds) {
-        return Err(wrong(
-            "/limits/ring_timeout_seconds",
-            "range",
-            "must be from 5 to 600",
-        ));
-    }
-    Ok(())
 }
 
 fn check_reference(reference: &str) -> Result<()> {

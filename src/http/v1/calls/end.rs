@@ -49,7 +49,7 @@ pub(in crate::http) struct EndCall {
 
 /// One status or several.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a status or a list of statuses")]
 pub(in crate::http) enum OneOrMany {
     #[default]
     None,

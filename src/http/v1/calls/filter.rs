@@ -16,8 +16,8 @@ use crate::{
     http::extract::{Identity, Query},
 };
 
-/// What can be asked of a list.
-pub(in crate::http) const PARAMETERS: &[&str] = &[
+/// What a list can be asked for.
+pub(super) const OF_LIST: &[&str] = &[
     "status",
     "agent_id",
     "direction",
@@ -32,6 +32,20 @@ pub(in crate::http) const PARAMETERS: &[&str] = &[
     "cursor",
     "skip",
     "include",
+];
+
+/// What a count can be asked for: the list's filters, and no pages.
+pub(super) const OF_COUNT: &[&str] = &[
+    "status",
+    "agent_id",
+    "direction",
+    "provider",
+    "to",
+    "from",
+    "created_after",
+    "created_before",
+    "ended_reason",
+    "metadata",
     "group_by",
 ];
 
@@ -44,8 +58,8 @@ pub(super) struct Page {
 
 /// # Errors
 /// `VALIDATION_FAILED`, naming the parameter.
-pub(super) fn filter(query: &Query, identity: &Identity) -> Result<Filter> {
-    query.only(PARAMETERS)?;
+pub(super) fn filter(query: &Query, known: &[&str], identity: &Identity) -> Result<Filter> {
+    query.only(known)?;
     let providers: Vec<&str> = ProviderKind::VARIANTS
         .iter()
         .map(|provider| provider.as_str())

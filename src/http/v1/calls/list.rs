@@ -69,7 +69,7 @@ pub(in crate::http) async fn list(State(state): State<HttpState>, incoming: Inco
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::CallsRead).await?;
     let query = Query::of(&incoming.uri);
-    let filter = filter::filter(&query, &identity)?;
+    let filter = filter::filter(&query, filter::OF_LIST, &identity)?;
     let page = filter::page(&query, &filter)?;
     let as_of = state.app.ambient.now();
     let (db, scope) = (&state.app.db, identity.scope);

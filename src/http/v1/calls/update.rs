@@ -7,12 +7,16 @@ use serde_json::{Map, Value};
 use super::{not_found, visible};
 use crate::{
     db,
-    domain::{Error, Result, call::CallView, token::Scope},
+    domain::{
+        Error, Result,
+        call::{CallView, MAX_METADATA_BYTES},
+        token::Scope,
+    },
     http::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, MOST_BYTES, Members, parse_json},
+        extract::{Incoming, MOST_BYTES, Members, object, parse_json},
         v1::finish,
     },
 };
@@ -23,6 +27,7 @@ pub(in crate::http) struct UpdateCall {
     /// Merged at the top level; a null member removes its key; 64 KiB at most afterwards.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "object")]
     limits: Option<LimitsUpdate>,
 }
 
@@ -81,17 +86,31 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
             "must be left out: the call is over",
         ));
     }
-    let metadata = Value::Object(request.metadata.unwrap_or_default());
+    let metadata = request.metadata.unwrap_or_default();
+    let too_large = || Error::field("/metadata", "size", "must be at most 64 KiB as JSON");
+    if merged(&call.metadata, &metadata).to_string().len() > MAX_METADATA_BYTES {
+        return Err(too_large());
+    }
+    let metadata = Value::Object(metadata);
     let (db, scope) = (&state.app.db, identity.scope);
     if !db::calls::change_settings(db, scope, call.id, &metadata, most).await? {
-        return Err(Error::field(
-            "/metadata",
-            "size",
-            "must be at most 64 KiB as JSON",
-        ));
+        return Err(too_large());
     }
     let changed = db::calls::find(db, scope, &call.id.into())
         .await?
         .ok_or_else(not_found)?;
     Ok(Answer::json(StatusCode::OK, &changed.view()))
+}
+
+/// What the metadata will be if nobody else changes it meanwhile.
+fn merged(before: &Value, change: &Map<String, Value>) -> Value {
+    let mut after = before.as_object().cloned().unwrap_or_default();
+    for (name, member) in change {
+        if member.is_null() {
+            after.remove(name);
+        } else {
+            after.insert(name.clone(), member.clone());
+        }
+    }
+    Value::Object(after)
 }

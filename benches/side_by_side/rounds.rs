@@ -1,0 +1,234 @@
+//! One round: the limits and the server back to back, so that each ratio compares what ran on the
+//! same machine a moment apart.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    CLIENTS, Result, children, client, ends,
+    load::{self, Load, Outcome, Requests},
+    machine,
+    report::Report,
+    say,
+    stand::{Stand, Tenant},
+    statements,
+};
+
+/// How long each sample takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) hello: Duration,
+    pub(crate) list: Duration,
+    pub(crate) end: Duration,
+    pub(crate) pgbench_seconds: u64,
+}
+
+/// What the provider takes for a hang-up, in milliseconds.
+const D: u64 = 50;
+
+/// Calls made ready for the ends of one sample: at most so many ends a second are expected.
+const ENDS_PER_SECOND: usize = 3000;
+
+const STARTS: usize = 3;
+const AT_ONCE: usize = 64;
+const ENDED_AT_ONCE: usize = 3;
+
+/// Takes every sample once.
+pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
+    let mut most_others = 0.0_f64;
+    let mut note = |outcome: &Outcome| most_others = most_others.max(outcome.seen.others);
+    let (hello, list) = lists(stand, times, report).await?;
+    note(&hello);
+    note(&list);
+    say("  ends, the provider answers at once");
+    let at_once = end_at_once(stand, times, report).await?;
+    note(&at_once);
+    say("  ends, the provider takes 50 ms");
+    note(&slow_ends(stand, times, report).await?);
+    say("  starts, statements, one call ended by many");
+    starts(stand, report).await?;
+    if stand.recording.statements.is_some() {
+        let counted = statements::count(stand).await?;
+        for (row, value) in [
+            ("9.list", counted.list),
+            ("9.end", counted.end),
+            ("9.writes", counted.list_writes),
+            ("9.deliveries", counted.deliveries),
+        ] {
+            // Counts are what they are, whoever else uses the machine.
+            report.add(row, (value * 100.0).round().abs() / 100.0, false);
+        }
+    }
+    one_by_many(stand, report).await?;
+    let memory = machine::resident_kib(stand.server.running.pid)?;
+    report.add("7.after", mebibytes(memory)?, false);
+    let received = u32::try_from(ends::received(stand).await?)?;
+    report.add("webhooks", f64::from(received), false);
+    report.add("others", most_others, false);
+    Ok(())
+}
+
+pub(crate) fn mebibytes(kib: u64) -> Result<f64> {
+    Ok(f64::from(u32::try_from(kib)?) / 1024.0)
+}
+
+/// The bare answer, pgbench's list, ours.
+async fn lists(stand: &Stand, times: Times, report: &mut Report) -> Result<(Outcome, Outcome)> {
+    say("  bare answer, lists");
+    let hello = Arc::new(Requests::Same(client::request("GET", "/", &[], "")));
+    let load = Load {
+        address: stand.hello.1,
+        pid: stand.hello.0.pid,
+        clients: CLIENTS,
+        duration: times.hello,
+    };
+    let hello = load::run(&load, &hello).await?;
+    let pgbench = match &stand.pgbench {
+        Some(pgbench) => pgbench.list(times.pgbench_seconds).await?,
+        None => None,
+    };
+    let ours = list(stand, &stand.few, times.list).await?;
+    let many = list(stand, &stand.many, times.list / 2).await?;
+    let with_hello = hello.seen.disturbed() || ours.seen.disturbed();
+    report.add("1b", ours.cpu_micros() / hello.cpu_micros(), with_hello);
+    report.add("hello.rate", hello.per_second(), hello.seen.disturbed());
+    report.add("hello.cpu", hello.cpu_micros(), hello.seen.disturbed());
+    let with_many = many.seen.disturbed() || ours.seen.disturbed();
+    report.add("1.many", many.per_second() / ours.per_second(), with_many);
+    for (row, value) in [
+        ("1.rate", ours.per_second()),
+        ("1.p50", ours.percentile(50)),
+        ("1.p99", ours.percentile(99)),
+        ("1.cpu", ours.cpu_micros()),
+        ("1.postgres", ours.postgres_micros()),
+    ] {
+        report.add(row, value, ours.seen.disturbed());
+    }
+    if let Some(limit) = pgbench {
+        let disturbed = limit.seen.disturbed() || ours.seen.disturbed();
+        report.add("1", ours.per_second() / limit.per_second, disturbed);
+        report.add("1.pgbench", limit.per_second, limit.seen.disturbed());
+    }
+    Ok((hello, ours))
+}
+
+async fn list(stand: &Stand, tenant: &Tenant, duration: Duration) -> Result<Outcome> {
+    let headers = [("authorization", tenant.authorization.as_str())];
+    let path = "/api/v1/calls?status=ongoing&limit=50";
+    let request = client::request("GET", path, &headers, "");
+    let load = Load {
+        address: stand.server.address,
+        pid: stand.server.running.pid,
+        clients: CLIENTS,
+        duration,
+    };
+    let outcome = load::run(&load, &Arc::new(Requests::Same(request))).await?;
+    if let Some(complaint) = &outcome.complaint {
+        return Err(format!("{} lists failed: {complaint}", outcome.failed).into());
+    }
+    Ok(outcome)
+}
+
+/// pgbench's two kinds of end, ours.
+async fn end_at_once(stand: &mut Stand, times: Times, report: &mut Report) -> Result<Outcome> {
+    let seconds = times.pgbench_seconds;
+    let (limit, own) = match &mut stand.pgbench {
+        Some(pgbench) => (
+            Some(pgbench.end1(seconds).await?),
+            pgbench.own_end(seconds).await?,
+        ),
+        None => (None, None),
+    };
+    let ended = ends::end_many(stand, CLIENTS, 0, times.end, pool(times.end)).await?;
+    let ours = &ended.outcome;
+    add_ended(report, &ended);
+    let disturbed = ours.seen.disturbed();
+    for (row, value) in [
+        ("2.rate", ours.per_second()),
+        ("2.p50", ours.percentile(50)),
+        ("2.p99", ours.percentile(99)),
+        ("2.cpu", ours.cpu_micros()),
+        ("2.postgres", ours.postgres_micros()),
+    ] {
+        report.add(row, value, disturbed);
+    }
+    for (row, rate, limit) in [("2", "2.pgbench", limit), ("2.own", "2.pgbench_own", own)] {
+        if let Some(limit) = limit {
+            let either = disturbed || limit.seen.disturbed();
+            report.add(row, ours.per_second() / limit.per_second, either);
+            report.add(rate, limit.per_second, limit.seen.disturbed());
+        }
+    }
+    Ok(ended.outcome)
+}
+
+async fn slow_ends(stand: &Stand, times: Times, report: &mut Report) -> Result<Outcome> {
+    let seconds = f64::from(u32::try_from(D)?) / 1000.0;
+    let ended = ends::end_many(stand, 64, D, times.end, pool(times.end)).await?;
+    let ours = &ended.outcome;
+    add_ended(report, &ended);
+    let p99 = ours.percentile(99);
+    for (row, value) in [
+        ("3", ours.per_second() * seconds / 64.0),
+        ("3.p99", p99 / (seconds * 1000.0)),
+        ("3.p50", ours.percentile(50)),
+        ("3.rate", ours.per_second()),
+        ("3.flight", f64::from(u32::try_from(ended.most_in_flight)?)),
+    ] {
+        report.add(row, value, ours.seen.disturbed());
+    }
+    let wide = ends::end_many(stand, 512, D, times.end, pool(times.end)).await?;
+    add_ended(report, &wide);
+    let disturbed = wide.outcome.seen.disturbed();
+    let rate = wide.outcome.per_second();
+    report.add("3b", rate * seconds / 512.0, disturbed);
+    report.add("3b.p99", wide.outcome.percentile(99), disturbed);
+    report.add("3b.rate", rate, disturbed);
+    Ok(ended.outcome)
+}
+
+fn add_ended(report: &mut Report, ended: &ends::Ended) {
+    if let Some(complaint) = &ended.outcome.complaint {
+        say(&format!(
+            "  {} ends failed: {complaint}",
+            ended.outcome.failed
+        ));
+    }
+    report.add("ends.failed", f64::from(ended.outcome.failed), false);
+    report.add("ends.hang_ups", ended.hang_ups_per_end, false);
+}
+
+fn pool(duration: Duration) -> usize {
+    let seconds = usize::try_from(duration.as_secs()).unwrap_or_default() + 1;
+    seconds * ENDS_PER_SECOND
+}
+
+async fn starts(stand: &Stand, report: &mut Report) -> Result<()> {
+    for _ in 0..STARTS {
+        let watch = machine::Watch::start()?;
+        let server = children::serve(&stand.environment).await?;
+        let seen = watch.end()?;
+        let took = server.started_in.as_secs_f64() * 1e3;
+        server.running.end().await?;
+        report.add("8", took, seen.disturbed());
+    }
+    Ok(())
+}
+
+async fn one_by_many(stand: &Stand, report: &mut Report) -> Result<()> {
+    for _ in 0..ENDED_AT_ONCE {
+        let once = ends::end_one(stand, AT_ONCE, D).await?;
+        if once.hang_ups == 0 || once.ledger_rows == 0 || once.ended_deliveries == 0 {
+            return Err("a call ended by many has no hang-up, ledger entry or event".into());
+        }
+        for (row, value) in [
+            ("11.hang_ups", f64::from(u32::try_from(once.hang_ups)?)),
+            ("11.ledger", f64::from(once.ledger_rows)),
+            ("11.outbox", f64::from(once.ended_deliveries)),
+            ("11.failed", f64::from(u32::try_from(once.failed)?)),
+            ("11.took", once.took.as_secs_f64() * 1e3),
+        ] {
+            report.add(row, value, false);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The OpenAPI document is the routes', whole, and its pages need nobody else.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{app::TestApp, operations};
+
+fn committed() -> Value {
+    serde_json::from_str(operations::DOCUMENT).expect("JSON")
+}
+
+#[test]
+fn the_committed_document_is_the_routes() {
+    let written = onhook::http::openapi::document().expect("a document");
+    assert!(
+        written == operations::DOCUMENT,
+        "write it anew: cargo run -- openapi > openapi/openapi.json"
+    );
+}
+
+#[test]
+fn every_operation_says_what_it_is_takes_and_answers() {
+    let mut ids = BTreeSet::new();
+    for operation in operations::documented() {
+        let (title, document) = (operation.title(), &operation.document);
+        assert!(
+            ids.insert(operation.id.clone()),
+            "{title}: its id is another's too"
+        );
+        let summary = document["summary"].as_str().unwrap_or_default();
+        assert!(!summary.is_empty(), "{title} has no summary");
+        assert_eq!(
+            document["tags"].as_array().map(Vec::len),
+            Some(1),
+            "{title}"
+        );
+        let responses = document["responses"].as_object().expect("responses");
+        let good = responses
+            .iter()
+            .filter(|(status, _)| status.starts_with('2'));
+        for (status, response) in good {
+            if status != "204" {
+                let content = &response["content"]["application/json"];
+                let shown = content["schema"].is_object() || content["example"].is_object();
+                assert!(shown, "{title} does not show its {status}");
+            }
+        }
+        // A call is never deleted.
+        let never = operation.id == "delete_call";
+        let succeeds = responses.keys().any(|status| status.starts_with('2'));
+        assert_ne!(succeeds, never, "{title}");
+        for status in ["401", "403"] {
+            let told = responses.contains_key(status);
+            assert!(
+                told || operation.scopes.is_none(),
+                "{title} does not tell of {status}"
+            );
+        }
+        assert!(
+            operation
+                .scopes
+                .as_ref()
+                .is_none_or(|scopes| scopes.len() == 1),
+            "{title}"
+        );
+        let in_path = operation.path.matches('{').count();
+        let parameters = document["parameters"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let named = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "path");
+        assert_eq!(named.count(), in_path, "{title}");
+        for parameter in &parameters {
+            let described = parameter["description"].as_str().unwrap_or_default();
+            assert!(!described.is_empty(), "{title}: {}", parameter["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = committed();
+    let mut open = vec![&document];
+    let mut followed = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                    let pointer = reference.strip_prefix('#').expect("a reference within");
+                    assert!(
+                        document.pointer(pointer).is_some(),
+                        "{reference} leads nowhere"
+                    );
+                    followed += 1;
+                }
+                open.extend(members.values());
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    assert!(followed > 50, "{followed}");
+    assert!(
+        document["openapi"]
+            .as_str()
+            .expect("a version")
+            .starts_with("3.1")
+    );
+    let bearer = &document["components"]["securitySchemes"]["bearer"];
+    assert_eq!(
+        (&bearer["type"], &bearer["scheme"]),
+        (&"http".into(), &"bearer".into())
+    );
+}
+
+/// The values of an attribute in a page.
+fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!("{name}=\"");
+    page.split(&start)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_show_the_document_and_come_from_this_server_alone() {
+    let app = TestApp::by_hand().await;
+    let nobody = app.client.with_token(None);
+    for path in ["/api/v1/openapi.json", "/docs/openapi.json"] {
+        let served = nobody.get(path).await;
+        assert_eq!(served.status, 200, "{path}");
+        assert_eq!(
+            served.header("content-type"),
+            Some("application/json"),
+            "{path}"
+        );
+        assert_eq!(served.json(), committed(), "{path}");
+    }
+
+    let redirect = nobody.get("/docs").await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (303, Some("/docs/"))
+    );
+    let page = nobody.get("/docs/").await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    let kind = page.header("content-type").expect("a type");
+    assert!(kind.starts_with("text/html"), "{kind}");
+    let mut assets: Vec<&str> = attributes(&page.text, "src");
+    assets.extend(attributes(&page.text, "href"));
+    assert!(assets.len() >= 3, "{}", page.text);
+    assert!(!page.text.contains("://"), "{}", page.text);
+    for asset in assets {
+        assert!(!asset.starts_with("//") && !asset.contains(':'), "{asset}");
+        let path = asset.trim_start_matches("./");
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/docs/{path}")
+        };
+        let served = nobody.get(&path).await;
+        assert_eq!(served.status, 200, "{path}");
+        assert!(!served.text.is_empty(), "{path}");
+    }
+    let start = nobody.get("/docs/swagger-initializer.js").await;
+    assert!(start.text.contains("/docs/openapi.json"), "{}", start.text);
+    assert!(!start.text.contains("://"), "{}", start.text);
+    assert_eq!(nobody.get("/docs/nothing.js").await.status, 404);
+    app.stop().await;
+}

@@ -1,0 +1,180 @@
+//! Every operation of the OpenAPI document, and how to call it: a test over "every route" learns
+//! the routes from here. An operation that is not known here fails the test that reads it.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// The committed document.
+pub const DOCUMENT: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json"));
+
+/// One operation of the document.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub method: Method,
+    /// As in the document, with its parameters in braces.
+    pub path: String,
+    pub id: String,
+    /// The scopes that its token needs; `None`: it takes no token.
+    pub scopes: Option<Vec<String>>,
+    /// The media type of its body; `None`: it takes none.
+    pub body_type: Option<String>,
+    pub document: Value,
+}
+
+/// What operations are called with.
+#[derive(Clone, Debug)]
+pub struct Names {
+    pub agent_id: String,
+    pub call: String,
+    pub endpoint_id: String,
+    pub account_id: String,
+}
+
+/// How an operation reports what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorStyle {
+    /// RFC 9457.
+    Problem,
+    /// `{"success":false,"message":…}`
+    Agent,
+    /// `{"detail":…}`
+    Detail,
+    /// `{"error":…}`
+    Callback,
+}
+
+/// Every operation, in the document's order.
+pub fn documented() -> Vec<Operation> {
+    let document: Value = serde_json::from_str(DOCUMENT).expect("the document is JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let operations: Vec<Operation> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().expect("methods");
+            methods
+                .iter()
+                .map(|(method, operation)| Operation::read(path, method, operation))
+        })
+        .collect();
+    assert!(operations.len() >= 19, "{}", operations.len());
+    operations
+}
+
+impl Operation {
+    fn read(path: &str, method: &str, document: &Value) -> Self {
+        let scopes = document["security"].as_array().map(|security| {
+            let scopes = security[0]["bearer"].as_array().expect("bearer's scopes");
+            let scopes = scopes.iter().map(|scope| scope.as_str().expect("a scope"));
+            scopes.map(str::to_owned).collect()
+        });
+        let content = document["requestBody"]["content"].as_object();
+        Self {
+            method: method.to_uppercase().parse().expect("a method"),
+            path: path.to_owned(),
+            id: document["operationId"].as_str().expect("an id").to_owned(),
+            scopes,
+            body_type: content.and_then(|content| content.keys().next().cloned()),
+            document: document.clone(),
+        }
+    }
+
+    /// `POST /api/v1/calls`, as tests name it in failures and tables.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    pub fn takes_id(&self) -> bool {
+        self.path.contains('{')
+    }
+
+    /// The path with everything filled in; panics for a parameter that is not known here.
+    pub fn url(&self, names: &Names) -> String {
+        let filled: Vec<&str> = self
+            .path
+            .split('/')
+            .map(|segment| self.segment(segment, names))
+            .collect();
+        filled.join("/")
+    }
+
+    fn segment<'a>(&self, segment: &'a str, names: &'a Names) -> &'a str {
+        match segment {
+            "{agent_id}" => &names.agent_id,
+            "{call_sid}" | "{call_id}" => &names.call,
+            "{account_id}" => &names.account_id,
+            "{provider}" => "twilio",
+            "{id}" if self.path.starts_with("/api/v1/calls/") => &names.call,
+            "{id}" if self.path.starts_with("/api/v1/webhook-endpoints/") => &names.endpoint_id,
+            parameter if parameter.starts_with('{') => {
+                panic!("{}: nobody said what {parameter} is", self.title())
+            }
+            segment => segment,
+        }
+    }
+
+    /// A body that does what the operation is for; panics for a body that is not known here.
+    pub fn body(&self, names: &Names) -> String {
+        let body = match self.id.as_str() {
+            "create_call" => json!({"agent_id": names.agent_id, "to": "+15550101"}),
+            "update_call" => json!({"metadata": {"order": "1002"}}),
+            "end_call" => json!({"note": "asked for"}),
+            "agent_end_call" => json!({"call_sid": names.call}),
+            "agent_call" => json!({"to": "+15550101"}),
+            "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
+            "provider_callback" => return "CallSid=CA0&CallStatus=completed".to_owned(),
+            _ if self.body_type.is_none() => return String::new(),
+            id => panic!("{}: nobody said what to send to {id}", self.title()),
+        };
+        body.to_string()
+    }
+
+    /// The headers that go with [`Operation::body`].
+    pub fn headers(&self) -> BTreeMap<&str, &str> {
+        let body_type = self.body_type.as_deref();
+        body_type
+            .map(|kind| ("content-type", kind))
+            .into_iter()
+            .collect()
+    }
+
+    pub fn error_style(&self) -> ErrorStyle {
+        match self.id.as_str() {
+            "agent_call" | "agent_end_call" => ErrorStyle::Agent,
+            "terminate_call" => ErrorStyle::Detail,
+            "provider_callback" => ErrorStyle::Callback,
+            _ => ErrorStyle::Problem,
+        }
+    }
+}
+
+impl ErrorStyle {
+    /// What the error says to a person; panics when `body` is not in this style.
+    pub fn message(self, status: u16, body: &str) -> String {
+        let json: Value =
+            serde_json::from_str(body).unwrap_or_else(|_| panic!("{status}, not JSON: {body}"));
+        let message = match self {
+            Self::Problem => {
+                assert_eq!(json["status"], status, "{body}");
+                for member in ["type", "title", "instance", "code", "request_id"] {
+                    let text = json[member].as_str().unwrap_or_default();
+                    assert!(!text.is_empty(), "{member} is missing: {body}");
+                }
+                assert!(json["errors"].is_array(), "{body}");
+                &json["detail"]
+            }
+            Self::Agent => {
+                assert_eq!(json["success"], false, "{body}");
+                &json["message"]
+            }
+            Self::Detail => &json["detail"],
+            Self::Callback => &json["error"],
+        };
+        let message = message.as_str().unwrap_or_default();
+        assert!(!message.trim().is_empty(), "{status} says nothing: {body}");
+        assert_eq!(message, message.trim(), "{status}: {body}");
+        message.to_owned()
+    }
+}
