@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use onhook::cli::terminal;
 use tokio::{io::AsyncWriteExt, process::Command};
 
 /// An interpreter that reads its script from its input.
@@ -59,7 +60,10 @@ impl Language {
             Ok(output) => output.stderr,
             Err(error) => error.to_string(),
         };
-        println!("skipped: {} does not run `{needs}`: {why}", self.program);
+        terminal::complain(&format!(
+            "skipped: {} does not run `{needs}`: {why}",
+            self.program
+        ));
         None
     }
 

@@ -19,7 +19,7 @@ async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {
     let path = format!("/api/v1/calls/{id}/terminate");
     assert_eq!(app.client.post_nothing(&path).await.status, 500);
     app.fault("create", 0, &json!({"delay_ms": 8000})).await;
-    for _ in 0..MOST_DIALS + 1 {
+    for _ in 0..=MOST_DIALS {
         app.place().await;
     }
     let busy = |stats: &Value| stats["creates"] == MOST_DIALS + 1;

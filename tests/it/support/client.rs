@@ -122,7 +122,7 @@ impl TestClient {
         };
         let answer = self
             .http
-            .send(request, Duration::from_secs(60), 64 << 20)
+            .send(request, Duration::from_mins(1), 64 << 20)
             .await?;
         Ok(Reply {
             status: answer.status,

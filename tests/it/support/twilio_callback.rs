@@ -13,6 +13,13 @@ use super::{
     client::Reply,
 };
 
+#[derive(Clone)]
+enum Signature {
+    Right,
+    Chosen(String),
+    None,
+}
+
 /// What a signature is made of, and what is sent.
 #[derive(Clone)]
 pub struct TwilioCallback {
@@ -20,8 +27,7 @@ pub struct TwilioCallback {
     fields: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     secret: String,
-    /// Sent instead of the true signature; `Some(None)`: none at all.
-    signature: Option<Option<String>>,
+    signature: Signature,
     /// Replaced in the body after it was signed.
     tampered: Option<(String, String)>,
 }
@@ -46,7 +52,7 @@ impl TwilioCallback {
                 .into(),
             headers: Vec::new(),
             secret: tenant.auth_token.clone(),
-            signature: None,
+            signature: Signature::Right,
             tampered: None,
         }
     }
@@ -76,7 +82,8 @@ impl TwilioCallback {
     /// Sends this signature, or none.
     #[must_use]
     pub fn signature(mut self, signature: Option<&str>) -> Self {
-        self.signature = Some(signature.map(str::to_owned));
+        let chosen = signature.map(str::to_owned);
+        self.signature = chosen.map_or(Signature::None, Signature::Chosen);
         self
     }
 
@@ -90,10 +97,10 @@ impl TwilioCallback {
     /// Sends it to the test's node.
     pub async fn send(&self, app: &TestApp) -> Reply {
         let url = format!("http://{}{}", app.node.address, self.path);
-        let true_signature = sign(&self.secret, &url, &self.fields);
         let signature = match &self.signature {
-            None => Some(true_signature),
-            Some(chosen) => chosen.clone(),
+            Signature::Right => Some(sign(&self.secret, &url, &self.fields)),
+            Signature::Chosen(chosen) => Some(chosen.clone()),
+            Signature::None => None,
         };
         let mut body = serde_urlencoded::to_string(&self.fields).expect("a form");
         if let Some((from, to)) = &self.tampered {

@@ -90,9 +90,9 @@ impl NodeProcess {
         let ask = || async {
             let get = reqwest::Method::GET;
             let reply = self.client.try_send(get, "/readyz", &[], "").await;
-            reply.map(|reply| reply.status)
+            reply.is_ok_and(|reply| reply.status == 200)
         };
-        wait_for("the node to be ready", ask, |status| *status == Ok(200)).await;
+        wait_for("the node to be ready", ask, |ready| *ready).await;
     }
 
     /// Runs another command of the program to its end: its exit code and what it printed.

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use onhook::ambient::{Entropy, OsEntropy, SeededEntropy};
+use onhook::{
+    ambient::{Entropy, OsEntropy, SeededEntropy},
+    cli::terminal,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
@@ -48,7 +51,9 @@ struct Acknowledged {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_kills_under_load_lose_nothing_and_do_nothing_twice() {
     let seed = seed();
-    println!("the storm's seed is {seed}; repeat it with ONHOOK_STORM_SEED={seed}");
+    terminal::complain(&format!(
+        "the storm's seed: ONHOOK_STORM_SEED={seed} repeats it"
+    ));
     let app = TestApp::looking_on().await;
     books::script(&app, &json!({"ring_after_ms": 20, "answer_after_ms": 60})).await;
     disturb_callbacks(&app).await;
@@ -81,7 +86,6 @@ async fn fifty_kills_under_load_lose_nothing_and_do_nothing_twice() {
     assert_every_fact_was_received(&app).await;
     let (code, text) = node.run("audit").await;
     assert_eq!(code, Some(0), "{text}");
-    println!("{} ends were acknowledged", acknowledged.len());
     app.stop().await;
 }
 
