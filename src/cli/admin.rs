@@ -71,7 +71,7 @@ pub(super) enum Command {
         agent_id: AgentId,
         #[arg(long)]
         provider: ProviderKind,
-        /// The provider's name for the account (twilio: AC…)
+        /// The provider's name for the account (twilio: AC…; telnyx: the connection's id)
         #[arg(long)]
         external_id: String,
         /// The agent's number on the account, E.164

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::twilio;
+use super::{telnyx, twilio};
 use crate::domain::{OrganizationId, ProviderAccountId, provider::ProviderKind};
 
 /// An account at a provider, ready to be used.
@@ -26,6 +26,7 @@ pub struct Account {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     Twilio(twilio::Keys),
+    Telnyx(telnyx::Keys),
 }
 
 /// What is wrong with credentials. Holds no part of them.
@@ -45,6 +46,7 @@ impl Credentials {
         };
         match kind {
             ProviderKind::Twilio => twilio::Keys::parse(&members).map(Self::Twilio),
+            ProviderKind::Telnyx => telnyx::Keys::parse(&members).map(Self::Telnyx),
         }
     }
 }

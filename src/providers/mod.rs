@@ -11,11 +11,15 @@
 //!    requests, `callback.rs` for what they send us, `mod.rs` to tie them together,
 //! 3. an arm in [`registry`].
 //!
+//! `docs/adding-a-provider.md` goes through it step by step.
+//!
 //! The traits have no default bodies: a provider that cannot do something has to say so itself.
 
 mod account;
 mod answer;
+mod base_url;
 pub mod registry;
+pub mod telnyx;
 pub mod twilio;
 
 use std::{future::Future, pin::Pin, time::Duration};
@@ -64,6 +68,8 @@ pub struct DialRequest<'a> {
 /// What is known of a dial whose answer was lost.
 #[derive(Clone, Copy, Debug)]
 pub struct DialLookup<'a> {
+    /// What [`DialRequest::call_id`] was, for a provider that hands our reference back.
+    pub call_id: CallId,
     pub from: &'a Phone,
     pub to: &'a Phone,
     /// When the request was sent, at the earliest and at the latest, by our clock.
@@ -124,6 +130,11 @@ pub struct CallbackRequest<'a> {
     pub url: &'a str,
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
+    /// The call that the URL names. Whoever sends the request chooses the URL: a provider that does
+    /// not sign it has to be held to this by what it signs.
+    pub call_id: CallId,
+    /// When it arrived, for a provider whose signature ages.
+    pub now: Timestamp,
 }
 
 /// A callback that is proven to come from the provider.

@@ -1,11 +1,12 @@
 //! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
 
-use super::{CallControl, Callbacks, Deadlines, twilio::Twilio};
+use super::{CallControl, Callbacks, Deadlines, telnyx::Telnyx, twilio::Twilio};
 use crate::{domain::provider::ProviderKind, outbound::Reach};
 
 /// Every provider's adapter.
 pub struct Registry {
     twilio: Twilio,
+    telnyx: Telnyx,
 }
 
 impl Registry {
@@ -16,18 +17,21 @@ impl Registry {
     pub fn new(reach: Reach, deadlines: Deadlines) -> Result<Self, reqwest::Error> {
         Ok(Self {
             twilio: Twilio::new(reach, deadlines)?,
+            telnyx: Telnyx::new(reach, deadlines)?,
         })
     }
 
     pub fn calls(&self, kind: ProviderKind) -> &dyn CallControl {
         match kind {
             ProviderKind::Twilio => &self.twilio,
+            ProviderKind::Telnyx => &self.telnyx,
         }
     }
 
     pub fn callbacks(&self, kind: ProviderKind) -> &dyn Callbacks {
         match kind {
             ProviderKind::Twilio => &self.twilio,
+            ProviderKind::Telnyx => &self.telnyx,
         }
     }
 }

@@ -76,6 +76,10 @@ pub(super) struct Order {
     pub(super) time_limit: Duration,
     /// Whether the provider can carry out what the call is to do once answered. If not, it fails.
     pub(super) runnable: bool,
+    /// What the customer wants to be handed back with everything about the call.
+    pub(super) client_state: Option<String>,
+    /// The customer's name for the request: the provider carries out one of that name only.
+    pub(super) command_id: Option<String>,
 }
 
 /// What can be seen of a call.
@@ -98,6 +102,10 @@ pub(super) struct Record {
     pub(super) ended_at: Option<Timestamp>,
     /// The SIP status of an end without conversation.
     pub(super) sip_code: Option<u16>,
+    /// It ended because it had lasted as long as it might.
+    pub(super) reached_time_limit: bool,
+    pub(super) client_state: Option<String>,
+    pub(super) command_id: Option<String>,
     pub(super) status_callback: Option<String>,
     /// The customer deleted the provider's record. The call itself goes on.
     pub(super) deleted: bool,
@@ -210,6 +218,9 @@ impl Line {
                 answered_at: None,
                 ended_at: None,
                 sip_code: None,
+                reached_time_limit: false,
+                client_state: order.client_state,
+                command_id: order.command_id,
                 status_callback: order.callback.as_ref().map(|target| target.url.clone()),
                 deleted: false,
             },
@@ -238,6 +249,7 @@ impl Line {
                 self.end(State::NoAnswer, Some(487), now, effects);
             }
             (Moment::TalkedOut | Moment::TimeLimit, State::InProgress) => {
+                self.record.reached_time_limit = moment == Moment::TimeLimit;
                 self.end(State::Completed, None, now, effects);
             }
             (Moment::HangUp, state) if !state.is_over() => self.end_by_request(now, effects),

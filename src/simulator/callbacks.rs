@@ -14,7 +14,7 @@ use super::{
     exchange::Dispatch,
     fault::Act,
     switchboard::Switchboard,
-    twilio,
+    telnyx, twilio,
 };
 
 /// How long a customer may take to answer.
@@ -69,10 +69,10 @@ async fn send(
         CopyKind::Forged => format!("not {}", dispatch.secret),
         CopyKind::Dropped => return Vec::new(),
     };
-    let request = match dispatch.report.call.provider {
-        ProviderKind::Twilio => {
-            twilio::callback(&dispatch.report, &dispatch.target, &secret, token)
-        }
+    let (report, target) = (&dispatch.report, &dispatch.target);
+    let request = match report.call.provider {
+        ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
+        ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return Vec::new();

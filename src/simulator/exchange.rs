@@ -97,6 +97,17 @@ impl Exchange {
         self.accounts.get(&key).map(String::as_str)
     }
 
+    /// The account whose secret `fits`, where a request does not name one.
+    pub(super) fn account_with(
+        &self,
+        provider: ProviderKind,
+        fits: impl Fn(&str) -> bool,
+    ) -> Option<&str> {
+        let mut accounts = self.accounts.iter();
+        let found = accounts.find(|((of, _), secret)| *of == provider && fits(secret))?;
+        Some(&found.0.1)
+    }
+
     /// Forgets calls, faults and the script. Accounts stay: a running customer depends on them.
     pub(super) fn forget(&mut self) {
         self.script = Script::default();
@@ -172,6 +183,18 @@ impl Exchange {
             }
         }
         HangUp::Accepted(line.record.clone())
+    }
+
+    /// The call of `account` that the command `command_id` placed at or after `since`.
+    pub(super) fn placed_by(
+        &self,
+        account: &str,
+        command_id: &str,
+        since: Timestamp,
+    ) -> Option<&Record> {
+        self.newest_first(account)
+            .take_while(|record| record.created_at >= since)
+            .find(|record| record.command_id.as_deref() == Some(command_id))
     }
 
     /// The provider's record of a call of `account`; `None` also for another account's.

@@ -26,6 +26,7 @@ mod receiver;
 mod script;
 mod server;
 mod switchboard;
+mod telnyx;
 #[cfg(test)]
 mod tests;
 mod twilio;
@@ -34,16 +35,30 @@ use std::{io, net::SocketAddr};
 
 pub use receiver::{Delivery, Receiver};
 
+use serde_json::{Value, json};
+
 use crate::{ambient::Ambient, domain::provider::ProviderKind};
 
 /// An account that the simulator lets in.
 #[derive(Clone)]
 pub struct SimulatedAccount {
     pub provider: ProviderKind,
-    /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio.
+    /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
+    /// a connection at Telnyx.
     pub external_id: String,
-    /// What requests authenticate with and callbacks are signed with: the auth token at Twilio.
+    /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
+    /// comes from it: at Twilio it is the auth token itself.
     pub secret: String,
+}
+
+impl SimulatedAccount {
+    /// What a customer of this account connects it with, in the provider's own form.
+    pub fn credentials(&self) -> Value {
+        match self.provider {
+            ProviderKind::Twilio => json!({ "auth_token": self.secret }),
+            ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
+        }
+    }
 }
 
 /// A running simulator. It serves until the ambient tasks are told to stop, not until dropped.
@@ -65,8 +80,8 @@ impl Simulator {
         Ok(Self { address })
     }
 
-    /// `http://127.0.0.1:PORT`. Below it each provider has its face, and an account's API base
-    /// address is that: `{base_url}/twilio`.
+    /// `http://127.0.0.1:PORT`. Below it each provider has its face under its name, and an
+    /// account's API base address is that: `{base_url}/twilio`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -32,7 +32,8 @@ pub(super) enum HangUpAnswer {
     InProgress,
 }
 
-/// How a hang-up of a call that is over is answered. Each was seen at Twilio.
+/// How a hang-up of a call that is over is answered. Each was seen at Twilio; elsewhere each means
+/// the nearest thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OverAnswer {

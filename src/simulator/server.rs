@@ -16,7 +16,7 @@ use super::{
     listener::{self, Asked, Handled, Reply},
     script::ScriptChange,
     switchboard::Switchboard,
-    twilio,
+    telnyx, twilio,
 };
 use crate::{
     ambient::Ambient,
@@ -51,11 +51,22 @@ pub(super) async fn start(
 }
 
 async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
-    if let Some(path) = asked.path.strip_prefix("/twilio") {
-        let path = path.to_owned();
-        return twilio::answer(board, asked, path).await;
+    let Some((provider, path)) = face(&asked.path) else {
+        return Handled::Answer(control(&board, &asked));
+    };
+    let path = path.to_owned();
+    match provider {
+        ProviderKind::Twilio => twilio::answer(board, asked, path).await,
+        ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
     }
-    Handled::Answer(control(&board, &asked))
+}
+
+/// The provider whose face a path is below, and the path relative to it.
+fn face(path: &str) -> Option<(ProviderKind, &str)> {
+    let below = path.strip_prefix('/')?;
+    let name = below.split('/').next()?;
+    let provider = name.parse().ok()?;
+    Some((provider, below.strip_prefix(name)?))
 }
 
 fn control(board: &Arc<Switchboard>, asked: &Asked) -> Reply {
@@ -159,12 +170,16 @@ fn admit(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
         Ok(account) => account,
         Err(reply) => return reply,
     };
-    let shown = json!({ "provider": account.provider, "external_id": account.external_id });
     let account = SimulatedAccount {
         provider: account.provider,
         external_id: account.external_id,
         secret: account.secret,
     };
+    let shown = json!({
+        "provider": account.provider,
+        "external_id": account.external_id,
+        "credentials": account.credentials(),
+    });
     board.with(|exchange| exchange.admit(account));
     Reply::json(201, &shown)
 }

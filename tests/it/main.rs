@@ -10,6 +10,7 @@
 mod architecture;
 mod breaches;
 mod flows;
+mod flows_telnyx;
 mod invariants;
 mod migrations;
 mod openapi;

@@ -1,4 +1,5 @@
-//! The demonstration's keys and data: made at the first start, found at every other.
+//! The demonstration's keys and data: made at the first start, found at every other. What a data
+//! directory of an older version lacks is made then.
 
 use std::{
     fs::{File, OpenOptions},
@@ -30,10 +31,10 @@ use crate::{
         token::{Environment, Scope},
         webhook::endpoint::DEFAULT_TIMEOUT_SECONDS,
     },
-    simulator::{Receiver, Simulator},
+    simulator::{Receiver, SimulatedAccount, Simulator},
 };
 
-/// What secrets are sealed and hashed with, and the simulated account's own.
+/// What secrets are sealed and hashed with, and the simulated accounts' own.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Keys {
     pub(super) secret_key: String,
@@ -41,6 +42,39 @@ pub(super) struct Keys {
     pub(super) admin_token: String,
     pub(super) twilio_account_sid: String,
     pub(super) twilio_auth_token: String,
+    /// Empty in the file of an older version, until it is made.
+    #[serde(default)]
+    pub(super) telnyx_connection_id: String,
+    #[serde(default)]
+    pub(super) telnyx_secret: String,
+}
+
+impl Keys {
+    /// The simulated accounts, one for each provider.
+    pub(super) fn accounts(&self) -> Vec<SimulatedAccount> {
+        ProviderKind::VARIANTS
+            .iter()
+            .map(|provider| {
+                let (external_id, secret) = match provider {
+                    ProviderKind::Twilio => (&self.twilio_account_sid, &self.twilio_auth_token),
+                    ProviderKind::Telnyx => (&self.telnyx_connection_id, &self.telnyx_secret),
+                };
+                SimulatedAccount {
+                    provider: *provider,
+                    external_id: external_id.clone(),
+                    secret: secret.clone(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The agent's number on the account of a provider.
+fn number(provider: ProviderKind) -> &'static str {
+    match provider {
+        ProviderKind::Twilio => "+15550100",
+        ProviderKind::Telnyx => "+15550110",
+    }
 }
 
 /// The demonstration's organisation.
@@ -50,6 +84,9 @@ pub(super) struct Demo {
     pub(super) agent_id: AgentId,
     pub(super) token: String,
     pub(super) twilio_account_id: ProviderAccountId,
+    /// Absent in the file of an older version, until it is connected.
+    #[serde(default)]
+    pub(super) telnyx_account_id: Option<ProviderAccountId>,
     pub(super) webhook_endpoint_id: WebhookEndpointId,
     pub(super) webhook_secret: String,
 }
@@ -70,6 +107,16 @@ pub(super) struct Card {
 }
 
 impl Demo {
+    /// The accounts, each with its provider.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (ProviderKind, ProviderAccountId)> {
+        [
+            (ProviderKind::Twilio, Some(self.twilio_account_id)),
+            (ProviderKind::Telnyx, self.telnyx_account_id),
+        ]
+        .into_iter()
+        .filter_map(|(provider, id)| Some((provider, id?)))
+    }
+
     pub(super) fn card(
         &self,
         node: &Node,
@@ -84,7 +131,10 @@ impl Demo {
             admin_token: admin_token.to_owned(),
             organization_id: self.organization_id,
             agent_id: self.agent_id,
-            provider_accounts: json!({"twilio": self.twilio_account_id}),
+            provider_accounts: self
+                .accounts()
+                .map(|(provider, id)| (provider.as_str().to_owned(), json!(id)))
+                .collect(),
             simulator_url: simulator.base_url(),
             webhook_receiver_url: receiver.base_url(),
             operator_url: format!("http://{}", node.operator_address),
@@ -96,10 +146,20 @@ impl Demo {
 /// The keys in the data directory; made when there are none.
 pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> {
     let path = data_dir.join("keys.json");
-    if let Some(keys) = read(&path)? {
+    let random = || ambient.entropy.uuid().simple().to_string();
+    // 19 digits, as theirs.
+    let connection_id = || {
+        let number = ambient.entropy.uuid().as_u128() % 9_000_000_000_000_000_000;
+        (number + 1_000_000_000_000_000_000).to_string()
+    };
+    if let Some(mut keys) = read::<Keys>(&path)? {
+        if keys.telnyx_secret.is_empty() {
+            keys.telnyx_connection_id = connection_id();
+            keys.telnyx_secret = random();
+            write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
+        }
         return Ok(keys);
     }
-    let random = || ambient.entropy.uuid().simple().to_string();
     let key = || BASE64_STANDARD.encode(ambient.entropy.bytes::<32>());
     let keys = Keys {
         secret_key: format!("dev:{}", key()),
@@ -107,6 +167,8 @@ pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> 
         admin_token: random(),
         twilio_account_sid: format!("AC{}", random()),
         twilio_auth_token: random(),
+        telnyx_connection_id: connection_id(),
+        telnyx_secret: random(),
     };
     write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
     Ok(keys)
@@ -121,9 +183,16 @@ pub(super) async fn find_or_create(
 ) -> Result<Demo, Failure> {
     let path = data_dir.join("demo.json");
     // A demo that this database does not know was made for another one.
-    if let Some(demo) = read::<Demo>(&path)?
+    if let Some(mut demo) = read::<Demo>(&path)?
         && callers::identify(app, &demo.token).await.is_ok()
     {
+        if demo.telnyx_account_id.is_none() {
+            let scope = OrgScope::assume(demo.organization_id);
+            let account = account(app, keys, ProviderKind::Telnyx, demo.agent_id)?;
+            let id = organizations::connect_account(app, scope, account).await?;
+            demo.telnyx_account_id = Some(id);
+            write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+        }
         return Ok(demo);
     }
     let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
@@ -135,18 +204,11 @@ pub(super) async fn find_or_create(
         agent_ids: None,
     };
     let (_, token) = organizations::make_token(app, scope, grant).await?;
-    let account = NewAccount {
-        provider: ProviderKind::Twilio,
-        name: "Simulated".to_owned(),
-        external_id: keys.twilio_account_sid.clone(),
-        api_base_url: None,
-        simulated: true,
-        credentials: json!({"auth_token": keys.twilio_auth_token}),
-        number: "+15550100".parse()?,
-        agent_id: founded.agent_id,
-        rate: Some(organizations::demo_rate(app)),
-    };
-    let twilio_account_id = organizations::connect_account(app, scope, account).await?;
+    // The first is the one that the agent dials through when a request names none.
+    let first = account(app, keys, ProviderKind::Twilio, founded.agent_id)?;
+    let twilio_account_id = organizations::connect_account(app, scope, first).await?;
+    let second = account(app, keys, ProviderKind::Telnyx, founded.agent_id)?;
+    let telnyx_account_id = organizations::connect_account(app, scope, second).await?;
     let by = By {
         scope,
         actor: &Actor::System("dev"),
@@ -163,11 +225,37 @@ pub(super) async fn find_or_create(
         agent_id: founded.agent_id,
         token: token.reveal().to_owned(),
         twilio_account_id,
+        telnyx_account_id: Some(telnyx_account_id),
         webhook_endpoint_id: endpoint.id,
         webhook_secret: secret.reveal(),
     };
     write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
     Ok(demo)
+}
+
+/// The simulated account of `provider`, to connect. Where it is is set at each start.
+fn account(
+    app: &App,
+    keys: &Keys,
+    provider: ProviderKind,
+    agent_id: AgentId,
+) -> Result<NewAccount, Failure> {
+    let simulated = keys
+        .accounts()
+        .into_iter()
+        .find(|account| account.provider == provider)
+        .ok_or("every provider has a simulated account")?;
+    Ok(NewAccount {
+        provider,
+        name: "Simulated".to_owned(),
+        credentials: simulated.credentials(),
+        external_id: simulated.external_id,
+        api_base_url: None,
+        simulated: true,
+        number: number(provider).parse()?,
+        agent_id,
+        rate: Some(organizations::demo_rate(app)),
+    })
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {

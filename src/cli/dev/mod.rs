@@ -18,8 +18,8 @@ use crate::{
     },
     config::{self, Config},
     db,
-    domain::{OrgScope, provider::ProviderKind, webhook::signature::SigningSecret},
-    simulator::{Receiver, SimulatedAccount, Simulator},
+    domain::{OrgScope, webhook::signature::SigningSecret},
+    simulator::{Receiver, Simulator},
     telemetry::log,
 };
 
@@ -82,12 +82,7 @@ async fn serve(
 
     let (deliveries, arrived) = tokio::sync::mpsc::unbounded_channel();
     let receiver = Receiver::start(ANY_PORT, ambient.clone(), Some(deliveries)).await?;
-    let account = SimulatedAccount {
-        provider: ProviderKind::Twilio,
-        external_id: keys.twilio_account_sid.clone(),
-        secret: keys.twilio_auth_token.clone(),
-    };
-    let simulator = Simulator::start(ANY_PORT, ambient.clone(), vec![account]).await?;
+    let simulator = Simulator::start(ANY_PORT, ambient.clone(), keys.accounts()).await?;
 
     let (fast_lane, _nobody) = FastLane::new();
     let app = boot::app(&config, ambient, fast_lane)?;
@@ -149,8 +144,10 @@ async fn point_at(
     receiver: &Receiver,
 ) -> Result<(), Failure> {
     let scope = OrgScope::assume(demo.organization_id);
-    let base = format!("{}/twilio", simulator.base_url());
-    db::provider_accounts::set_api_base_url(&app.db, scope, demo.twilio_account_id, &base).await?;
+    for (provider, account_id) in demo.accounts() {
+        let base = format!("{}/{}", simulator.base_url(), provider.as_str());
+        db::provider_accounts::set_api_base_url(&app.db, scope, account_id, &base).await?;
+    }
     let url = format!("{}/", receiver.base_url());
     db::webhook_endpoints::set_url(&app.db, scope, demo.webhook_endpoint_id, &url).await?;
     if let Some(secret) = SigningSecret::parse(&demo.webhook_secret) {

@@ -33,6 +33,7 @@ pub use outcome::{
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum ProviderKind {
     Twilio,
+    Telnyx,
 }
 
 impl ProviderKind {

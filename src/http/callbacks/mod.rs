@@ -93,6 +93,8 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
         url: &url,
         headers: &incoming.headers,
         body: &body,
+        call_id,
+        now: state.app.ambient.now(),
     };
     let callback = match state
         .providers

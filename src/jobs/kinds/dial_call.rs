@@ -96,6 +96,7 @@ async fn look_up(jobs: &Jobs, scope: OrgScope, job: &LeasedJob, call: Call) -> R
         Some(account) => {
             let known = db::calls::provider_ids(&jobs.app.db, scope, &call, since).await?;
             let lookup = DialLookup {
+                call_id: call.id,
                 from: &call.from,
                 to: &call.to,
                 since,

@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 
-use super::{map, request::is_sid, wire};
+use super::{Keys, map, request::is_sid, wire};
 use crate::{
     domain::provider::{Observation, Source},
-    providers::{Account, Callback, CallbackRefusal, CallbackRequest, Credentials},
+    providers::{Account, Callback, CallbackRefusal, CallbackRequest},
 };
 
 const SIGNATURE: &str = "x-twilio-signature";
@@ -37,7 +37,7 @@ pub(super) fn read(
     account: &Account,
     request: &CallbackRequest<'_>,
 ) -> Result<Callback, CallbackRefusal> {
-    let Credentials::Twilio(keys) = &account.credentials;
+    let keys = Keys::of(account).ok_or(CallbackRefusal::WrongAccount)?;
     let fields = verified(keys.auth_token(), request)?.storable();
     if request.method != "POST" {
         return Err(malformed("only POST was asked for"));

@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::callback::read;
 use crate::{
     domain::{
-        OrganizationId, ProviderAccountId,
+        CallId, OrganizationId, ProviderAccountId, Timestamp,
         call::{CallStatus, EndReason},
         provider::{Progress, ProviderKind, Source},
     },
@@ -54,6 +54,8 @@ fn receive(
         url,
         headers: &headers,
         body: body.as_bytes(),
+        call_id: CallId(uuid::Uuid::nil()),
+        now: Timestamp::from_unix_millis(0),
     };
     read(&account(), &request)
 }

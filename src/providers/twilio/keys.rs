@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
 use super::request::is_sid;
-use crate::providers::CredentialsProblem;
+use crate::providers::{Account, Credentials, CredentialsProblem};
 
 /// `{"auth_token", "api_key_sid"?, "api_key_secret"?}`.
 ///
@@ -23,6 +23,14 @@ struct ApiKey {
 }
 
 impl Keys {
+    /// The keys of an account; `None`: it is another provider's.
+    pub(super) fn of(account: &Account) -> Option<&Self> {
+        let Credentials::Twilio(keys) = &account.credentials else {
+            return None;
+        };
+        Some(keys)
+    }
+
     /// # Errors
     /// Which member is missing or unknown; never a value.
     pub(in crate::providers) fn parse(
@@ -96,6 +104,7 @@ fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Cr
 
 #[cfg(test)]
 mod tests {
+    use super::Keys;
     use crate::{
         domain::provider::ProviderKind,
         providers::{Credentials, CredentialsProblem},
@@ -105,12 +114,19 @@ mod tests {
         Credentials::parse(ProviderKind::Twilio, text.as_bytes())
     }
 
+    fn keys(text: &str) -> Keys {
+        let Credentials::Twilio(keys) = parse(text).unwrap() else {
+            panic!("another provider's");
+        };
+        keys
+    }
+
     #[test]
     fn an_api_key_signs_requests_in_and_the_auth_token_otherwise() {
-        let Credentials::Twilio(plain) = parse(r#"{"auth_token":"t0k"}"#).unwrap();
+        let plain = keys(r#"{"auth_token":"t0k"}"#);
         assert_eq!(plain.basic("AC1"), "Basic QUMxOnQwaw==");
         let with_key = r#"{"auth_token":"t0k","api_key_sid":"SK9","api_key_secret":"s3c"}"#;
-        let Credentials::Twilio(keyed) = parse(with_key).unwrap();
+        let keyed = keys(with_key);
         assert_eq!(keyed.basic("AC1"), "Basic U0s5OnMzYw==");
         assert_eq!(keyed.auth_token(), "t0k");
     }

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    Keys,
     request::CLOCK_TOLERANCE,
     wire::{self, CALL_NOT_IN_PROGRESS, INVALID_TO},
 };
@@ -20,7 +21,7 @@ use crate::{
         },
     },
     outbound::{Answer, Failure},
-    providers::{Account, Credentials, DialLookup, answer::plain},
+    providers::{Account, DialLookup, answer::plain},
 };
 
 /// What came back: an answer, or why there is none.
@@ -140,8 +141,8 @@ pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> LookupOutcome {
 
 /// What they literally said, for the receipt.
 pub(super) fn answer(account: &Account, heard: &Heard) -> ProviderAnswer {
-    let Credentials::Twilio(keys) = &account.credentials;
-    let secrets = keys.secrets(&account.external_id);
+    let keys = Keys::of(account);
+    let secrets = keys.map_or_else(Vec::new, |keys| keys.secrets(&account.external_id));
     let answer = match heard {
         Ok(answer) => answer,
         Err(failure) => {

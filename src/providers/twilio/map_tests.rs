@@ -10,7 +10,7 @@ use time::Duration;
 use super::map;
 use crate::{
     domain::{
-        OrganizationId, ProviderAccountId, Timestamp,
+        CallId, OrganizationId, ProviderAccountId, Timestamp,
         call::{CallStatus, EndReason},
         phone::Phone,
         provider::{
@@ -344,6 +344,7 @@ fn page(calls: &[Value], more: bool) -> Answer {
 fn between_20_and_30<'a>(phone: &'a Phone, known: &'a [String]) -> DialLookup<'a> {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     DialLookup {
+        call_id: CallId(uuid::Uuid::nil()),
         from: phone,
         to: phone,
         since: at("2010-08-31T20:36:20.500Z"),

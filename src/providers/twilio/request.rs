@@ -11,10 +11,10 @@ use reqwest::{
 use time::Duration;
 use url::form_urlencoded;
 
-use super::twiml;
+use super::{Keys, twiml};
 use crate::{
     outbound,
-    providers::{Account, Credentials, DialLookup, DialRequest},
+    providers::{Account, DialLookup, DialRequest, base_url},
 };
 
 const API: &str = "https://api.twilio.com";
@@ -111,33 +111,13 @@ fn url(account: &Account, path: &[&str]) -> Result<Url, String> {
     if !is_sid(&account.external_id) {
         return Err("the account's external id is not one of Twilio's (AC…)".to_owned());
     }
-    let base = account.api_base_url.as_deref().unwrap_or(API);
-    let mut url =
-        Url::parse(base).map_err(|_| "the account's API base URL is not a URL".to_owned())?;
-    if url.scheme() != "https" && !is_loopback(&url) {
-        return Err("the account's API base URL must be https".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("the account's API base URL must hold no credentials".to_owned());
-    }
-    url.set_query(None);
-    url.set_fragment(None);
+    let mut url = base_url::of(account, API)?;
     url.path_segments_mut()
         .map_err(|()| "the account's API base URL has no path".to_owned())?
         .pop_if_empty()
         .extend(["2010-04-01", "Accounts", &account.external_id])
         .extend(path);
     Ok(url)
-}
-
-/// Whether `url` leads to this machine, where clear text crosses no network.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn get(account: &Account, url: Url) -> Result<outbound::Request, String> {
@@ -162,7 +142,7 @@ fn post(account: &Account, url: Url, form: String) -> Result<outbound::Request, 
 }
 
 fn headers(account: &Account) -> Result<HeaderMap, String> {
-    let Credentials::Twilio(keys) = &account.credentials;
+    let keys = Keys::of(account).ok_or_else(|| "the account is not Twilio's".to_owned())?;
     let mut basic = outbound::header_value(&keys.basic(&account.external_id))
         .ok_or_else(|| "the account's credentials cannot be sent".to_owned())?;
     basic.set_sensitive(true);

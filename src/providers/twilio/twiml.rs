@@ -5,8 +5,10 @@
 
 use reqwest::Url;
 
-use super::request::is_loopback;
-use crate::domain::{CallId, agent::Answer};
+use crate::{
+    domain::{CallId, agent::Answer},
+    providers::base_url,
+};
 
 /// The most characters that `Twiml` may hold when a call is created.
 pub const MAX_CHARS: usize = 4000;
@@ -54,8 +56,7 @@ pub(super) fn render(answer: &Answer, call_id: CallId) -> Result<String, String>
 
 fn check_stream(url: &str) -> Result<(), String> {
     let parsed = Url::parse(url).map_err(|_| "the stream's URL is not a URL".to_owned())?;
-    let clear_on_this_machine = parsed.scheme() == "ws" && is_loopback(&parsed);
-    if parsed.scheme() != "wss" && !clear_on_this_machine {
+    if !base_url::is_safe_websocket(&parsed) {
         return Err("the stream's URL must begin with wss://".to_owned());
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {

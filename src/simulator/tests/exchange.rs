@@ -50,6 +50,8 @@ fn order(id: &str) -> Order {
         ring_timeout: Duration::from_mins(1),
         time_limit: Duration::from_hours(1),
         runnable: true,
+        client_state: None,
+        command_id: None,
     }
 }
 

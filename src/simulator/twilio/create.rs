@@ -47,6 +47,8 @@ pub(super) fn order(account: &str, form: &Parameters, random: [u8; 16]) -> Resul
         ring_timeout: seconds(form, "Timeout", RING_TIMEOUT),
         time_limit: seconds(form, "TimeLimit", TIME_LIMIT),
         runnable: instructions(form)?,
+        client_state: None,
+        command_id: None,
     })
 }
 
