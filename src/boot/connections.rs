@@ -79,7 +79,12 @@ async fn connection(
     service: Service,
     ambient: Ambient,
 ) {
-    if !is_awake(&stream).await {
+    // Who has said nothing yet does not keep the node from stopping.
+    let awake = tokio::select! {
+        awake = is_awake(&stream) => awake,
+        () = ambient.tasks.stopping() => false,
+    };
+    if !awake {
         return;
     }
     let first = AtomicBool::new(true);

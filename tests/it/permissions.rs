@@ -49,14 +49,22 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-/// A call that is answered, and what goes with it.
-async fn names(app: &TestApp) -> Names {
-    Names {
-        agent_id: app.tenant.agent_id.to_string(),
-        call: app.place_answered().await,
-        endpoint_id: app.tenant.endpoint_id.to_string(),
-        account_id: app.tenant.account_id.to_string(),
+/// An answered call for each operation, and what goes with it.
+async fn targets(app: &TestApp, operations: Vec<Operation>) -> Vec<(Operation, Names)> {
+    let mut targets = Vec::new();
+    for operation in operations {
+        let names = Names {
+            agent_id: app.tenant.agent_id.to_string(),
+            call: app.place().await,
+            endpoint_id: app.tenant.endpoint_id.to_string(),
+            account_id: app.tenant.account_id.to_string(),
+        };
+        targets.push((operation, names));
     }
+    for (_, names) in &targets {
+        app.wait_for_status(&names.call, "in-progress").await;
+    }
+    targets
 }
 
 /// All scopes but those that the operation asks for.
@@ -105,12 +113,7 @@ async fn every_route_asks_for_a_living_token_with_its_scope() {
         "every scope but its own",
         "test token, real account",
     ]);
-    let operations = operations::documented();
-    let mut targets = Vec::new();
-    for operation in &operations {
-        let names = names(&app).await;
-        targets.push((operation, names));
-    }
+    let targets = targets(&app, operations::documented()).await;
     let real = "UPDATE provider_accounts SET simulated = false";
     owner.execute(real).await.expect("an update");
     for (operation, names) in &targets {

@@ -474,3 +474,30 @@ async fn what_is_not_http_is_refused_and_the_next_one_is_served() {
     assert_eq!(contents(&app.database).await, before);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_before_sending_a_large_body_is_refused_before_it_is_sent() {
+    let app = TestApp::by_hand().await;
+    let (good, bad) = (
+        format!("Bearer {}", app.tenant.token),
+        "Bearer x".to_owned(),
+    );
+    for (path, token, length, status) in [
+        ("/api/v1/calls", &good, 10 * 1024 * 1024, 413),
+        ("/api/v1/calls", &bad, 1024, 401),
+        ("/api/v1/nothing", &good, 1024, 404),
+    ] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\nconnection: close\r\n\
+             expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let asked = tokio::time::Instant::now();
+        let reply = raw::exchange(app.node.address, request.as_bytes()).await;
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+        assert!(
+            asked.elapsed() < std::time::Duration::from_secs(4),
+            "{path}"
+        );
+    }
+    app.stop().await;
+}

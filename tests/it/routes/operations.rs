@@ -25,23 +25,25 @@ fn sum(metrics: &str, name: &str) -> f64 {
         .sum()
 }
 
-/// Places and ends calls, one after the other, and waits for the provider's last report on each.
+/// Places and ends calls, and waits for the provider's last report on each.
 async fn end_calls(app: &TestApp, calls: usize) {
+    let mut placed = Vec::new();
     for _ in 0..calls {
-        let id = app.place_answered().await;
-        let ended = app
-            .client
-            .post_nothing(&format!("/api/v1/calls/{id}/terminate"))
-            .await;
+        placed.push(app.place().await);
+    }
+    let last_report = |call: &serde_json::Value| {
+        let callbacks = call["callbacks"].as_array().expect("callbacks");
+        callbacks
+            .iter()
+            .any(|report| report["event"] == "completed")
+    };
+    for id in &placed {
+        app.wait_for_status(id, "in-progress").await;
+        let path = format!("/api/v1/calls/{id}/terminate");
+        let ended = app.client.post_nothing(&path).await;
         assert_eq!(ended.status, 200, "{}", ended.text);
-        app.wait_for_status(&id, "completed").await;
-        let last_report = |call: &serde_json::Value| {
-            let callbacks = call["callbacks"].as_array().expect("callbacks");
-            callbacks
-                .iter()
-                .any(|callback| callback["event"] == "completed")
-        };
-        wait_for("the last report", || app.at_provider(&id), last_report).await;
+        app.wait_for_status(id, "completed").await;
+        wait_for("the last report", || app.at_provider(id), last_report).await;
     }
 }
 
