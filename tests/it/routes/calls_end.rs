@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::steps::{START, far_end, is_refused, new_client, nobody_acts, script, sid};
-use crate::support::{app::TestApp, client::Reply};
+use crate::support::{app::TestApp, client::Reply, wait::wait_for};
 
 async fn end(app: &TestApp, id: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
     let path = format!("/api/v1/calls/{id}/end");
@@ -57,12 +57,16 @@ async fn an_end_is_final_with_evidence_and_stays_what_it_was() {
     assert_eq!(call["duration_seconds"], 61);
     assert_eq!(call["cost"]["billed_seconds"], 120);
     assert_eq!(call["cost"]["amount_micros"], 28_000);
-    let shown = receipt(&app, &id).await;
-    assert_eq!(shown.status, 200);
-    let mut attempts = shown.json();
-    let attempts = attempts["attempts"].take();
-    let attempt = attempts[0].as_object().expect("an attempt");
-    assert_eq!(attempts.as_array().map(Vec::len), Some(1));
+    // A report may prove the end before the attempt's own answer is recorded.
+    let shown = wait_for(
+        "the attempt",
+        || async { receipt(&app, &id).await.json() },
+        |receipt| receipt["attempts"] != json!([]),
+    )
+    .await;
+    let attempts = shown["attempts"].as_array().expect("attempts");
+    assert_eq!(attempts.len(), 1, "{shown}");
+    let attempt = &attempts[0];
     assert_eq!(
         (&attempt["outcome"], &attempt["provider_status"]),
         (&json!("ended"), &json!(200))
@@ -115,15 +119,19 @@ async fn an_end_without_evidence_yet_is_under_way() {
         (&shown["ended_at"], &shown["latency_milliseconds"]),
         (&json!(null), &json!(null))
     );
+    let accepted = wait_for(
+        "the provider's answer",
+        || async { receipt(&app, &id).await.json() },
+        |receipt| receipt["attempts"][0]["outcome"] == "accepted",
+    )
+    .await;
+    assert_eq!(accepted["end"]["reason"], "ended_by_api");
     // A wish that is under way is joined, and waits as long as it was asked to.
     let joined = end(&app, &id, &[("prefer", "wait=1")], &json!({})).await;
     assert_eq!(
         (joined.status, &joined.json()["end"]["state"]),
         (202, &json!("accepted"))
     );
-    let receipt = receipt(&app, &id).await.json();
-    assert_eq!(receipt["attempts"][0]["outcome"], "accepted");
-    assert_eq!(receipt["end"]["reason"], "ended_by_api");
 
     // The far end hangs up meanwhile: that is the evidence.
     far_end(&app, &id, "hangup").await;
