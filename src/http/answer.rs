@@ -30,6 +30,21 @@ impl Answer {
         Self::of(status, JSON, body)
     }
 
+    /// A long JSON answer, about `bytes` long.
+    pub(super) fn long_json(status: StatusCode, body: &impl Serialize, bytes: usize) -> Self {
+        let mut text = Vec::with_capacity(bytes);
+        let written = serde_json::to_writer(&mut text, body).is_ok();
+        let body = String::from_utf8(text).ok().filter(|_| written);
+        Self {
+            status,
+            content_type: JSON,
+            body: body.unwrap_or_default(),
+            location: None,
+            retry_after: None,
+            replayed: false,
+        }
+    }
+
     /// RFC 9457.
     pub(super) fn problem(status: StatusCode, body: &impl Serialize) -> Self {
         Self::of(status, PROBLEM_JSON, body)

@@ -17,7 +17,7 @@ use crate::{
     domain::{
         AgentId, AuditEntryId, CallId, Error, ErrorCode, JobId, LeaseToken, LedgerEntryId,
         ProviderAccountId, Result, Timestamp,
-        call::{self, Call, CallStatus, DialState, Direction, Limits},
+        call::{self, Call, CallStatus, DialState, Direction, Limits, Metadata},
         job::{JobKind, LeasedJob},
         phone::Phone,
     },
@@ -160,7 +160,7 @@ fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -
         from,
         to: new.to.clone(),
         client_reference: new.client_reference.clone(),
-        metadata: new.metadata.clone(),
+        metadata: Metadata::from(&new.metadata),
         test: new.test,
         limits: new.limits.unwrap_or(plan.settings.limits),
         // The accepting node dials at once; whoever else finds the job looks before it dials.

@@ -1,13 +1,16 @@
 //! A call as `calls` has it, and what of it is written.
 
 use serde::Serialize;
-use serde_json::Value;
-use sqlx::{Column as _, Row as _, postgres::PgRow};
+use serde_json::{Value, value::RawValue};
+use sqlx::{Column as _, Row as _, postgres::PgRow, types::Json};
 
 use crate::domain::{
     AgentId, CallId, OrganizationId, ProviderAccountId, RateCardId, Timestamp,
     billing::{Cost, Rate},
-    call::{Call, CallStatus, DialState, Direction, EndReason, EndSide, EndState, Limits, Wish},
+    call::{
+        Call, CallStatus, DialState, Direction, EndReason, EndSide, EndState, Limits, Metadata,
+        Wish,
+    },
     phone::Phone,
     provider::{ProviderKind, Source},
 };
@@ -27,7 +30,7 @@ pub(in crate::db) struct CallRow {
     pub(super) from_number: Phone,
     pub(super) to_number: Phone,
     pub(super) client_reference: Option<String>,
-    pub(super) metadata: Value,
+    pub(super) metadata: Json<Box<RawValue>>,
     pub(super) test: bool,
     pub(super) max_duration_seconds: i32,
     pub(super) ring_timeout_seconds: i32,
@@ -165,7 +168,7 @@ impl From<CallRow> for Call {
             from: row.from_number,
             to: row.to_number,
             client_reference: row.client_reference,
-            metadata: row.metadata,
+            metadata: row.metadata.0.into(),
             test: row.test,
             limits: Limits {
                 max_duration_seconds: row.max_duration_seconds,
@@ -296,7 +299,7 @@ pub(super) struct NewCallRow<'a> {
     from_number: &'a str,
     to_number: &'a str,
     client_reference: Option<&'a str>,
-    metadata: &'a Value,
+    metadata: &'a Metadata,
     test: bool,
     max_duration_seconds: i32,
     ring_timeout_seconds: i32,

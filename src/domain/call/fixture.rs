@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Call, CallStatus, Change, Decision, DialState, Direction, EndReason, EndState, Input, Limits,
-    decide, start,
+    Metadata, decide, start,
 };
 use crate::domain::{
     AgentId, CallId, OrganizationId, ProviderAccountId, RateCardId, Timestamp,
@@ -92,7 +92,7 @@ pub(super) fn queued() -> Call {
         from: "+15550100".parse().unwrap(),
         to: "+15550101".parse().unwrap(),
         client_reference: None,
-        metadata: json!({}),
+        metadata: Metadata::from(&json!({})),
         test: false,
         limits: Limits::default(),
         dial: DialState::Queued,

@@ -14,6 +14,7 @@ mod fact;
 mod fixture;
 #[cfg(test)]
 mod history_tests;
+mod metadata;
 mod progress;
 mod status;
 mod view;
@@ -26,6 +27,7 @@ pub use decide::{Decision, Input, Unchanged, decide};
 pub use draft::{Change, start};
 pub use end_reason::{EndReason, EndSide, EndState};
 pub use fact::{Fact, FactType};
+pub use metadata::Metadata;
 pub use progress::{EndProgress, end_progress};
 pub use status::{CallStatus, DialState, Direction};
 pub use view::{CallEndView, CallView, CostView, EndView};
@@ -59,7 +61,7 @@ pub struct Call {
     pub from: Phone,
     pub to: Phone,
     pub client_reference: Option<String>,
-    pub metadata: Value,
+    pub metadata: Metadata,
     /// A test call is never billed.
     pub test: bool,
     pub limits: Limits,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, CallStatus, Direction, EndReason, EndSide, EndState, Limits};
+use super::{Call, CallStatus, Direction, EndReason, EndSide, EndState, Limits, Metadata};
 use crate::domain::{
     AgentId, CallId, OrganizationId, ProviderAccountId, Timestamp,
     provider::{ProviderKind, Source},
@@ -33,7 +33,7 @@ pub struct CallView<'a> {
     /// Your own name for the call; unique in the organisation.
     pub client_reference: Option<&'a str>,
     #[schema(value_type = Object)]
-    pub metadata: &'a Value,
+    pub metadata: &'a Metadata,
     pub created_at: Timestamp,
     pub ringing_at: Option<Timestamp>,
     pub answered_at: Option<Timestamp>,

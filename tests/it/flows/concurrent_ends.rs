@@ -103,7 +103,7 @@ async fn fifty_overlapping_ends_get_one_success_and_cause_one_hang_up() {
     let app = TestApp::running().await;
     add_endpoint(&app, "/second").await;
     let id = app.place_answered().await;
-    app.fault("hangup", 1, &json!({"delay_ms": 100})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 500})).await;
 
     let replies = end_many_times(&app, std::slice::from_ref(&app.client), &id).await;
 
@@ -177,7 +177,7 @@ async fn two_nodes_that_end_one_call_at_once_cause_one_hang_up() {
         Some(&app.tenant.token),
     );
     let id = app.place_answered().await;
-    app.fault("hangup", 1, &json!({"delay_ms": 100})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 500})).await;
 
     let replies = end_many_times(&app, &[app.client.clone(), there], &id).await;
 
@@ -242,7 +242,7 @@ async fn a_call_answered_while_its_hang_up_is_under_way_is_ended_as_answered() {
     books::script(&app, &json!({"answer_after_ms": null})).await;
     let id = app.place().await;
     app.wait_for_status(&id, "ringing").await;
-    app.fault("hangup", 1, &json!({"delay_ms": 300})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 1500})).await;
 
     let path = format!("/api/v1/calls/{id}/terminate");
     let (end, ()) = tokio::join!(app.client.post_nothing(&path), async {
@@ -317,7 +317,7 @@ async fn a_callback_that_overtakes_the_creates_answer_lets_the_hang_up_begin() {
 async fn an_end_after_the_far_ends_unreported_hang_up_is_a_success_and_bills_to_that_hang_up() {
     let app = TestApp::running().await;
     let id = app.place_answered().await;
-    app.fault("callback", 1, &json!({"delay_ms": 2000})).await;
+    app.fault("callback", 1, &json!({"delay_ms": 3000})).await;
     assert_eq!(books::party(&app, &id, "hangup").await, 200);
 
     let path = format!("/api/v1/calls/{id}/terminate");
@@ -345,7 +345,7 @@ async fn an_end_after_the_far_ends_unreported_hang_up_is_a_success_and_bills_to_
 async fn the_far_ends_hang_up_under_our_own_confirms_the_wish() {
     let app = TestApp::running().await;
     let id = app.place_answered().await;
-    app.fault("hangup", 1, &json!({"delay_ms": 500})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 1500})).await;
 
     let path = format!("/api/v1/calls/{id}/terminate");
     let (end, ()) = tokio::join!(app.client.post_nothing(&path), async {

@@ -19,7 +19,7 @@ use onhook::{
         billing::Rate,
         call::{
             self, Call, CallStatus, Change, Decision, DialState, Direction, EndReason, Input,
-            Limits,
+            Limits, Metadata,
         },
         provider::{DialOutcome, HangUpOutcome, Observation, Progress, ProviderKind, Source},
     },
@@ -230,7 +230,7 @@ fn new_call(id: CallId, dial: DialState, test: bool) -> Call {
         from: "+12025550100".parse().unwrap(),
         to: "+12025550101".parse().unwrap(),
         client_reference: None,
-        metadata: json!({}),
+        metadata: Metadata::from(&json!({})),
         test,
         limits: Limits::default(),
         dial,

@@ -10,6 +10,7 @@ use super::steps::{dialled, nobody_acts, sid};
 use crate::support::{
     app::TestApp,
     client::{Reply, TestClient},
+    wait::wait_for,
 };
 
 async fn post(client: &TestClient, path: &str, key: &str, body: &Value) -> Reply {
@@ -96,6 +97,7 @@ async fn a_repeated_create_dials_once_and_answers_the_same() {
     let made = post(&app.client, &path, "order-1001", &body).await;
     assert_eq!(made.status, 200, "{}", made.text);
     replays(&made, &post(&app.client, &path, "order-1001", &body).await);
+    wait_for("three dials", || dialled(&app), |dialled| *dialled >= 3).await;
     assert_eq!(dialled(&app).await, 3);
     app.stop().await;
 }

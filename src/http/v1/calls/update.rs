@@ -88,7 +88,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     }
     let metadata = request.metadata.unwrap_or_default();
     let too_large = || Error::field("/metadata", "size", "must be at most 64 KiB as JSON");
-    if merged(&call.metadata, &metadata).to_string().len() > MAX_METADATA_BYTES {
+    if merged(&call.metadata.value(), &metadata).to_string().len() > MAX_METADATA_BYTES {
         return Err(too_large());
     }
     let metadata = Value::Object(metadata);
