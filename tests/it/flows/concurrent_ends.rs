@@ -406,7 +406,7 @@ async fn an_end_that_arrives_before_the_first_one_is_durable_shares_its_success(
     let scopes = [onhook::domain::token::Scope::CallsEnd];
     let other = app.token(live, &scopes, None).await;
     let other = app.client.with_token(Some(&other));
-    app.fault("hangup", 1, &json!({"delay_ms": 300})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 2500})).await;
 
     let (first, second) = tokio::join!(app.client.post_nothing(&path), async {
         let asked = |there: &Value| there["hangup_requests"] == 1;
