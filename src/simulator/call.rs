@@ -49,6 +49,10 @@ pub(super) enum Event {
     Ringing,
     Answered,
     Completed,
+    /// A call came in, and the customer is asked or told.
+    Arrived,
+    /// A sentence that the customer wanted spoken has been.
+    Spoken,
 }
 
 /// Where reports go, and which.
@@ -58,6 +62,24 @@ pub(super) struct CallbackTarget {
     /// Report by GET with the parameters in the address, instead of by POST.
     pub(super) by_get: bool,
     pub(super) wanted: Vec<Event>,
+}
+
+impl CallbackTarget {
+    /// Every report, by POST.
+    pub(super) fn everything_to(url: String) -> Self {
+        Self {
+            url,
+            by_get: false,
+            wanted: vec![
+                Event::Initiated,
+                Event::Ringing,
+                Event::Answered,
+                Event::Completed,
+                Event::Arrived,
+                Event::Spoken,
+            ],
+        }
+    }
 }
 
 /// A call to place, as a provider's face read it from the request.
@@ -88,6 +110,8 @@ pub(super) struct Record {
     pub(super) provider: ProviderKind,
     pub(super) id: String,
     pub(super) account: String,
+    /// It came in.
+    pub(super) inbound: bool,
     pub(super) to: String,
     pub(super) from: String,
     pub(super) state: State,
@@ -171,6 +195,8 @@ pub(super) enum Moment {
     TimeLimit,
     /// An accepted hang-up takes effect.
     HangUp,
+    /// A sentence is over.
+    Spoken,
 }
 
 /// A call and what the provider keeps about it for itself.
@@ -201,12 +227,37 @@ impl Line {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        let mut line = Self {
+        let mut line = Self::new(number, order, script, now);
+        line.report(Event::Initiated, now, effects);
+        line.later(script.ring_after(), Moment::Rings, effects);
+        line
+    }
+
+    /// A call comes in: it rings until the customer has it answered or the caller gives up.
+    pub(super) fn arrive(
+        number: LineNumber,
+        order: Order,
+        script: Script,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let mut line = Self::new(number, order, script, now);
+        line.record.inbound = true;
+        line.record.state = State::Ringing;
+        line.record.ringing_at = Some(now);
+        line.report(Event::Arrived, now, effects);
+        line.later(Some(line.ring_timeout), Moment::RingTimeout, effects);
+        line
+    }
+
+    fn new(number: LineNumber, order: Order, script: Script, now: Timestamp) -> Self {
+        Self {
             number,
             record: Record {
                 provider: order.provider,
                 id: order.id,
                 account: order.account,
+                inbound: false,
                 to: order.to,
                 from: order.from,
                 state: State::Queued,
@@ -235,10 +286,7 @@ impl Line {
             runnable: order.runnable,
             hang_up_accepted: false,
             reports: 0,
-        };
-        line.report(Event::Initiated, now, effects);
-        line.later(script.ring_after(), Moment::Rings, effects);
-        line
+        }
     }
 
     pub(super) fn come(&mut self, moment: Moment, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -252,6 +300,7 @@ impl Line {
                 self.record.reached_time_limit = moment == Moment::TimeLimit;
                 self.end(State::Completed, None, now, effects);
             }
+            (Moment::Spoken, State::InProgress) => self.report(Event::Spoken, now, effects),
             (Moment::HangUp, state) if !state.is_over() => self.end_by_request(now, effects),
             _ => {}
         }
@@ -283,6 +332,17 @@ impl Line {
         self.report(Event::Answered, now, effects);
         self.later(self.script.talk(), Moment::TalkedOut, effects);
         self.later(Some(self.time_limit), Moment::TimeLimit, effects);
+    }
+
+    /// Speaks a sentence, which takes `long`.
+    pub(super) fn speak(&mut self, long: Duration, effects: &mut Vec<Effect>) {
+        self.later(Some(long), Moment::Spoken, effects);
+    }
+
+    /// From now on reports go to `url`, all of them.
+    pub(super) fn report_to(&mut self, url: String) {
+        self.record.status_callback = Some(url.clone());
+        self.callback = Some(CallbackTarget::everything_to(url));
     }
 
     /// Accepts a hang-up that takes effect after `delay`. Accepting it again changes nothing.

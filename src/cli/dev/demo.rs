@@ -63,6 +63,7 @@ impl Keys {
                     provider: *provider,
                     external_id: external_id.clone(),
                     secret: secret.clone(),
+                    incoming_url: None,
                 }
             })
             .collect()
