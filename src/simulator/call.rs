@@ -53,6 +53,8 @@ pub(super) enum Event {
     Arrived,
     /// A sentence that the customer wanted spoken has been.
     Spoken,
+    /// Somebody answered, and the customer is asked what the call is to do.
+    Asks,
 }
 
 /// Where reports go, and which.
@@ -65,7 +67,7 @@ pub(super) struct CallbackTarget {
 }
 
 impl CallbackTarget {
-    /// Every report, by POST.
+    /// Every report of a call that came in, by POST.
     pub(super) fn everything_to(url: String) -> Self {
         Self {
             url,
@@ -330,6 +332,9 @@ impl Line {
         self.record.state = State::InProgress;
         self.record.answered_at = Some(now);
         self.report(Event::Answered, now, effects);
+        if !self.record.inbound {
+            self.report(Event::Asks, now, effects);
+        }
         self.later(self.script.talk(), Moment::TalkedOut, effects);
         self.later(Some(self.time_limit), Moment::TimeLimit, effects);
     }
