@@ -12,6 +12,7 @@ mod breaches;
 mod examples;
 mod flows;
 mod flows_telnyx;
+mod flows_vonage;
 mod invariants;
 mod jobs;
 mod migrations;
