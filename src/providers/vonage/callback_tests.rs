@@ -58,10 +58,9 @@ struct Sent {
 /// As they send it, signed `age` seconds ago.
 fn sent(body: &Value, age: i64) -> Sent {
     let body = body.to_string();
-    let hash: String = Sha256::digest(&body)
+    let hash = Sha256::digest(&body)
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     Sent {
         method: "POST",
         header: json!({"typ": "JWT", "alg": "HS256"}),

@@ -249,30 +249,6 @@ fn each_answer_to_a_read_has_its_outcome_and_only_a_named_terminal_call_is_evide
             ),
             found(ended(CallStatus::Completed, None, "completed"), None),
         ),
-        (
-            heard(200, is("busy")),
-            found(ended(CallStatus::Busy, None, "busy"), None),
-        ),
-        (
-            heard(200, is("cancelled")),
-            found(ended(CallStatus::Canceled, None, "cancelled"), None),
-        ),
-        (
-            heard(200, is("failed")),
-            found(ended(CallStatus::Failed, None, "failed"), None),
-        ),
-        (
-            heard(200, is("rejected")),
-            found(ended(CallStatus::Failed, None, "rejected"), None),
-        ),
-        (
-            heard(200, is("timeout")),
-            found(ended(CallStatus::NoAnswer, None, "timeout"), None),
-        ),
-        (
-            heard(200, is("unanswered")),
-            found(ended(CallStatus::NoAnswer, None, "unanswered"), None),
-        ),
         // A word of somebody else's, a new one, another call, no call.
         (heard(200, is("canceled")), unclear()),
         (heard(200, is("gone")), unclear()),
@@ -296,6 +272,33 @@ fn each_answer_to_a_read_has_its_outcome_and_only_a_named_terminal_call_is_evide
     }
     for failure in failures() {
         assert_eq!(map::fetch(ID, &Err(failure)), unclear());
+    }
+}
+
+#[test]
+fn a_read_of_a_call_that_nobody_answered_shows_how_it_ended() {
+    for (word, status) in [
+        ("busy", CallStatus::Busy),
+        ("cancelled", CallStatus::Canceled),
+        ("failed", CallStatus::Failed),
+        ("rejected", CallStatus::Failed),
+        ("timeout", CallStatus::NoAnswer),
+        ("unanswered", CallStatus::NoAnswer),
+    ] {
+        let answer = heard(200, call(json!({ "status": word })));
+        let FetchOutcome::Found(seen) = map::fetch(ID, &Ok(answer)) else {
+            panic!("{word} is an end");
+        };
+        assert_eq!(seen.at, None, "{word}");
+        let Progress::Ended {
+            status: shown,
+            connected_seconds,
+            ..
+        } = seen.progress
+        else {
+            panic!("{word} is an end");
+        };
+        assert_eq!((shown, connected_seconds), (status, None), "{word}");
     }
 }
 

@@ -69,9 +69,16 @@ async fn place(app: &TestApp, account: &Connected) -> String {
     reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
+/// Places a call that is answered and has been told what to do. A wish to end that came before the
+/// question would be told in answer to it, and the call end by that.
 async fn place_answered(app: &TestApp, account: &Connected) -> String {
     let id = place(app, account).await;
     app.wait_for_status(&id, "in-progress").await;
+    let told = |seen: &Value| {
+        let mut sent = seen["callbacks"].as_array().into_iter().flatten();
+        sent.any(|sent| sent["event"] == "asks" && sent["answers"] == json!([200]))
+    };
+    wait_for("the question", || app.at_provider(&id), told).await;
     id
 }
 

@@ -94,10 +94,9 @@ impl Webhook {
 
     async fn send(&self, app: &TestApp) -> u16 {
         let body = self.event.to_string();
-        let hash: String = Sha256::digest(&body)
+        let hash = Sha256::digest(&body)
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let header = json!({"typ": "JWT", "alg": "HS256"});
         let mut claims = self.claims.clone();
         claims["iat"] = self.signed_at.into();
