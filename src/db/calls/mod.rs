@@ -1,13 +1,15 @@
 //! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
 
 mod effects;
+mod listed;
 mod row;
 
 use serde_json::Value;
 use sqlx::types::Json;
 
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
-pub(super) use row::{COLUMNS, CallRow};
+pub(super) use listed::LISTED_COLUMNS;
+pub use listed::Listed;
 
 use super::Db;
 use crate::domain::{
@@ -15,7 +17,7 @@ use crate::domain::{
     call::{Call, Change},
 };
 use effects::EffectsJson;
-use row::{ChangedRow, NewCallRow};
+use row::{CallRow, ChangedRow, NewCallRow};
 
 /// How a client names a call: by our id or by the provider's. Vonage's ids are UUIDs too, so a UUID
 /// may be either.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::filter;
 use crate::{
-    db::{self, call_list::Start},
+    db::{self, call_list::Start, calls::Listed},
     domain::{Result, Timestamp, call::CallView, page::Cursor, token::Scope},
     http::{
         HttpState,
@@ -85,7 +85,8 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = calls.len() > limit;
     calls.truncate(limit);
-    let last = calls
+    let items = calls.iter().map(Listed::view).collect::<Result<Vec<_>>>()?;
+    let last = items
         .last()
         .filter(|_| has_more && !matches!(page.start, Start::Skip(_)));
     let next_cursor = last.map(|call| {
@@ -97,7 +98,6 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         }
         .encode()
     });
-    let items = calls.iter().map(|call| call.view()).collect();
     let body = CallList {
         items,
         has_more,
