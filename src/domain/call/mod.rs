@@ -18,6 +18,7 @@ mod metadata;
 mod progress;
 mod status;
 mod view;
+mod written;
 
 use std::borrow::Cow;
 
