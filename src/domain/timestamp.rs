@@ -44,9 +44,9 @@ impl Timestamp {
         self.0 - earlier.0
     }
 
-    /// Hands the printed form over without allocating. Put together digit by digit: a list shows
-    /// hundreds of instants, and `write!` takes ten times as long for each.
-    pub fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
+    /// The printed form, in ASCII. Put together digit by digit: a list shows hundreds of instants,
+    /// and `write!` takes ten times as long for each.
+    pub fn text(self) -> [u8; 24] {
         let (date, time) = (self.0.date(), self.0.time());
         let mut text = *b"0000-00-00T00:00:00.000Z";
         put(&mut text[0..4], u32::try_from(date.year()).unwrap_or(0));
@@ -56,7 +56,7 @@ impl Timestamp {
         put(&mut text[14..16], time.minute().into());
         put(&mut text[17..19], time.second().into());
         put(&mut text[20..23], time.millisecond().into());
-        take(std::str::from_utf8(&text).unwrap_or_default())
+        text
     }
 }
 
@@ -68,6 +68,10 @@ fn put(digits: &mut [u8], mut number: u32) {
     }
 }
 
+fn as_str(text: &[u8; 24]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
+}
+
 impl From<OffsetDateTime> for Timestamp {
     fn from(instant: OffsetDateTime) -> Self {
         let utc = instant.to_offset(UtcOffset::UTC);
@@ -77,7 +81,7 @@ impl From<OffsetDateTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with_text(|text| f.write_str(text))
+        f.write_str(as_str(&self.text()))
     }
 }
 
@@ -91,7 +95,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.with_text(|text| serializer.serialize_str(text))
+        serializer.serialize_str(as_str(&self.text()))
     }
 }
 

@@ -174,8 +174,8 @@ fn cost<'r>(cells: &mut Cells<'r>) -> sqlx::Result<Option<CostView<'r>>> {
     }))
 }
 
-/// A row, read in the order in which its columns were asked for. A list reads thousands of cells: finding each by its
-/// name and comparing its type took a third of the server's time for it.
+/// A row, read in the order in which its columns were asked for. A list reads thousands of cells:
+/// finding each by its name and comparing its type took a third of the server's time for it.
 struct Cells<'r> {
     row: &'r PgRow,
     next: usize,

@@ -65,9 +65,14 @@ impl Members<'_> {
 
     /// A text without anything to escape.
     fn plain(&mut self, name: &'static str, value: &str) {
-        self.raw(name, "\"");
-        self.raw("", value);
-        self.raw("\"", "");
+        self.ascii(name, value.as_bytes());
+    }
+
+    fn ascii(&mut self, name: &'static str, value: &[u8]) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'"');
+        self.0.extend_from_slice(value);
+        self.0.push(b'"');
     }
 
     fn id(&mut self, name: &'static str, id: Uuid) {
@@ -79,7 +84,7 @@ impl Members<'_> {
 
     fn instant(&mut self, name: &'static str, at: Option<Timestamp>) {
         match at {
-            Some(at) => at.with_text(|text| self.plain(name, text)),
+            Some(at) => self.ascii(name, &at.text()),
             None => self.raw(name, "null"),
         }
     }
