@@ -72,9 +72,14 @@ pub(crate) fn mebibytes(kib: u64) -> Result<f64> {
 }
 
 /// The bare answer, pgbench's list, ours.
-async fn lists(stand: &Stand, times: Times, report: &mut Report) -> Result<(Outcome, Outcome)> {
+pub(crate) async fn lists(
+    stand: &Stand,
+    times: Times,
+    report: &mut Report,
+) -> Result<(Outcome, Outcome)> {
     say("  bare answer, lists");
-    let hello = Arc::new(Requests::Same(client::request("GET", "/", &[], "")));
+    // The same request, so that what differs is the answer.
+    let hello = Arc::new(Requests::Same(list_request(&stand.few)));
     let load = Load {
         address: stand.hello.1,
         pid: stand.hello.0.pid,
@@ -82,6 +87,9 @@ async fn lists(stand: &Stand, times: Times, report: &mut Report) -> Result<(Outc
         duration: times.hello,
     };
     let hello = load::run(&load, &hello).await?;
+    if let Some(complaint) = &hello.complaint {
+        return Err(format!("the bare answer failed: {complaint}").into());
+    }
     let pgbench = match &stand.pgbench {
         Some(pgbench) => pgbench.list(times.pgbench_seconds).await?,
         None => None,
@@ -111,17 +119,19 @@ async fn lists(stand: &Stand, times: Times, report: &mut Report) -> Result<(Outc
     Ok((hello, ours))
 }
 
-async fn list(stand: &Stand, tenant: &Tenant, duration: Duration) -> Result<Outcome> {
+fn list_request(tenant: &Tenant) -> Vec<u8> {
     let headers = [("authorization", tenant.authorization.as_str())];
-    let path = "/api/v1/calls?status=ongoing&limit=50";
-    let request = client::request("GET", path, &headers, "");
+    client::request("GET", "/api/v1/calls?status=ongoing&limit=50", &headers, "")
+}
+
+async fn list(stand: &Stand, tenant: &Tenant, duration: Duration) -> Result<Outcome> {
     let load = Load {
         address: stand.server.address,
         pid: stand.server.running.pid,
         clients: CLIENTS,
         duration,
     };
-    let outcome = load::run(&load, &Arc::new(Requests::Same(request))).await?;
+    let outcome = load::run(&load, &Arc::new(Requests::Same(list_request(tenant)))).await?;
     if let Some(complaint) = &outcome.complaint {
         return Err(format!("{} lists failed: {complaint}", outcome.failed).into());
     }

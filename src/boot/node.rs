@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     db::{self, Db},
     domain::{Error, Result},
-    http::{self, HttpState, Waits},
+    http::{self, HttpParts, HttpState, Waits},
     jobs::{Bounds, Jobs, Parts as JobParts, Worker},
     outbound::{self, Reach},
     providers::{Deadlines, Registry},
@@ -79,7 +79,7 @@ impl Node {
         } else {
             worker.start_fast_lane(fresh);
         }
-        let state = HttpState {
+        let state = HttpState::new(HttpParts {
             app: app.clone(),
             providers,
             metrics,
@@ -89,7 +89,7 @@ impl Node {
                 agent_end: config.http.agent_end_wait,
                 ..Waits::default()
             },
-        };
+        });
         let operators: BoxCloneSyncService<Request, _, _> =
             BoxCloneSyncService::new(http::operator_router(state.clone()).map_request(|r| r));
         let most = config.http.max_connections;

@@ -4,11 +4,11 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::{
     Db,
-    calls::{COLUMNS, CallRow},
+    calls::{LISTED_COLUMNS, Listed},
 };
 use crate::domain::{
     AgentId, OrgScope, Result, Timestamp,
-    call::{Call, CallStatus, Direction, EndReason},
+    call::{CallStatus, Direction, EndReason},
     page::Cursor,
     provider::ProviderKind,
 };
@@ -59,12 +59,18 @@ pub async fn list(
     filter: &Filter,
     start: Start,
     limit: i64,
-) -> Result<Vec<Call>> {
+) -> Result<Vec<Listed>> {
     let mut statement = statement(scope, filter, start, limit);
-    let rows: Vec<CallRow> = db
-        .run("list calls", statement.build_query_as().fetch_all(&db.pool))
-        .await?;
-    Ok(rows.into_iter().map(Call::from).collect())
+    // On a connection, not on the pool: that would hand each row on once more.
+    let listing = async {
+        let mut connection = db.pool.acquire().await?;
+        statement.build().fetch_all(&mut *connection).await
+    };
+    let rows = db.run("list calls", listing).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Listed::new(row, scope))
+        .collect())
 }
 
 /// How many calls the filter lets through. One statement.
@@ -135,7 +141,10 @@ fn push_list(
     start: Start,
     limit: i64,
 ) {
-    statement.push("SELECT ").push(COLUMNS).push(" FROM calls");
+    statement
+        .push("SELECT ")
+        .push(LISTED_COLUMNS)
+        .push(" FROM calls");
     push_where(statement, scope, filter);
     if let Start::After(cursor) = start {
         statement

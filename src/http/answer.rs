@@ -30,18 +30,11 @@ impl Answer {
         Self::of(status, JSON, body)
     }
 
-    /// A long JSON answer, about `bytes` long.
-    pub(super) fn long_json(status: StatusCode, body: &impl Serialize, bytes: usize) -> Self {
-        let mut text = Vec::with_capacity(bytes);
-        let written = serde_json::to_writer(&mut text, body).is_ok();
-        let body = String::from_utf8(text).ok().filter(|_| written);
+    /// A JSON answer that is written already.
+    pub(super) fn written_json(status: StatusCode, body: String) -> Self {
         Self {
-            status,
-            content_type: JSON,
-            body: body.unwrap_or_default(),
-            location: None,
-            retry_after: None,
-            replayed: false,
+            body,
+            ..Self::empty(status)
         }
     }
 

@@ -1,12 +1,15 @@
 //! What handlers work with.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use crate::{app::App, providers::Registry, telemetry::Metrics};
 
-/// Cheap to clone.
+/// One pointer: the routes' services are cloned for every request, and their state with them.
 #[derive(Clone)]
-pub struct HttpState {
+pub struct HttpState(Arc<HttpParts>);
+
+/// What an [`HttpState`] is made of.
+pub struct HttpParts {
     pub app: App,
     /// For the signatures of callbacks, and to turn away an incoming call that is nobody's: no
     /// handler waits for a provider.
@@ -15,6 +18,20 @@ pub struct HttpState {
     /// The URL under which providers reach us, without a trailing slash: what they sign.
     pub public_url: Arc<str>,
     pub waits: Waits,
+}
+
+impl HttpState {
+    pub fn new(parts: HttpParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for HttpState {
+    type Target = HttpParts;
+
+    fn deref(&self) -> &HttpParts {
+        &self.0
+    }
 }
 
 /// How long requests wait for what becomes of a call.

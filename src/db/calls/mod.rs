@@ -1,13 +1,15 @@
 //! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
 
 mod effects;
+mod listed;
 mod row;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, types::Json};
+use sqlx::types::Json;
 
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
-pub(super) use row::{COLUMNS, CallRow};
+pub(super) use listed::LISTED_COLUMNS;
+pub use listed::Listed;
 
 use super::Db;
 use crate::domain::{
@@ -15,7 +17,7 @@ use crate::domain::{
     call::{Call, Change},
 };
 use effects::EffectsJson;
-use row::{ChangedRow, NewCallRow};
+use row::{CallRow, ChangedRow, NewCallRow};
 
 /// How a client names a call: by our id or by the provider's. Vonage's ids are UUIDs too, so a UUID
 /// may be either.
@@ -42,6 +44,30 @@ impl From<CallId> for CallRef {
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn find(db: &Db, scope: OrgScope, reference: &CallRef) -> Result<Option<Call>> {
+    find_within(db, scope, reference, None).await
+}
+
+/// Finds a call of an account by the provider's name for it, or by ours where the provider took
+/// that for its own. One statement.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find_at_provider(
+    db: &Db,
+    scope: OrgScope,
+    account_id: ProviderAccountId,
+    provider_call_id: &str,
+) -> Result<Option<Call>> {
+    let reference = CallRef(provider_call_id.to_owned());
+    find_within(db, scope, &reference, Some(account_id)).await
+}
+
+async fn find_within(
+    db: &Db,
+    scope: OrgScope,
+    reference: &CallRef,
+    account_id: Option<ProviderAccountId>,
+) -> Result<Option<Call>> {
     let id = reference.0.parse::<CallId>().ok();
     let row = db
         .run(
@@ -60,43 +86,14 @@ pub async fn find(db: &Db, scope: OrgScope, reference: &CallRef) -> Result<Optio
                     billable_millis, billed_seconds, amount_micros
                 FROM calls
                 WHERE organization_id = $1 AND (id = $2 OR provider_call_id = $3)
+                    AND ($4::uuid IS NULL OR provider_account_id = $4)
                 LIMIT 1",
                 scope.id() as OrganizationId,
                 id as Option<CallId>,
-                reference.0
+                reference.0,
+                account_id as Option<ProviderAccountId>
             )
             .fetch_optional(&db.pool),
-        )
-        .await?;
-    Ok(row.map(Call::from))
-}
-
-/// Finds a call of an account by the provider's name for it, or by ours where the provider took
-/// that for its own. One statement.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
-pub async fn find_at_provider(
-    db: &Db,
-    scope: OrgScope,
-    account_id: ProviderAccountId,
-    provider_call_id: &str,
-) -> Result<Option<Call>> {
-    let statement = format!(
-        "/* db::calls::find_at_provider */ SELECT {COLUMNS} FROM calls
-        WHERE organization_id = $1 AND (provider_call_id = $3 OR id = $4)
-            AND provider_account_id = $2
-        LIMIT 1"
-    );
-    let row = db
-        .run(
-            "find a provider's call",
-            sqlx::query_as::<_, CallRow>(AssertSqlSafe(statement))
-                .bind(scope.id())
-                .bind(account_id)
-                .bind(provider_call_id)
-                .bind(provider_call_id.parse::<CallId>().ok())
-                .fetch_optional(&db.pool),
         )
         .await?;
     Ok(row.map(Call::from))
