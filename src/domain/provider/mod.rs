@@ -41,4 +41,12 @@ impl ProviderKind {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+
+    /// The name as the provider itself writes it, for sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::Telnyx => "Telnyx",
+        }
+    }
 }

@@ -170,7 +170,7 @@ impl MakeCallRequest {
             ));
         }
         Ok(NewCall {
-            agent_id,
+            agent_id: Some(agent_id),
             to: self.to,
             from: None,
             provider_account_id: None,
