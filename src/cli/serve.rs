@@ -28,11 +28,18 @@ pub(super) async fn run(config: Config, ambient: Ambient) -> Result<(), Failure>
 }
 
 fn warn_of_open_doors(config: &Config) {
-    if config.providers.allow_loopback {
-        tracing::warn!("ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only");
-    }
-    if config.http.local_organization.is_some() {
-        tracing::warn!("ONHOOK_LOCAL_ORGANIZATION is set: requests of this machine need no token");
+    let doors = [
+        (
+            config.providers.allow_loopback,
+            "ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only",
+        ),
+        (
+            config.http.local_organization.is_some(),
+            "ONHOOK_LOCAL_ORGANIZATION is set: requests of this machine need no token",
+        ),
+    ];
+    for (_, what) in doors.iter().filter(|(open, _)| *open) {
+        tracing::warn!("{what}");
     }
 }
 

@@ -212,15 +212,15 @@ impl Reading {
             end_wait: end?,
             agent_end_wait: agent_end?,
             max_connections: most?,
-            local_organization: local?,
+            local_organization: local,
         })
     }
 
-    fn local_organization(&mut self, listen: Option<SocketAddr>) -> Option<Option<OrganizationId>> {
+    fn local_organization(&mut self, listen: Option<SocketAddr>) -> Option<OrganizationId> {
         const NAME: &str = "ONHOOK_LOCAL_ORGANIZATION";
         let id = self.optional(NAME, "must be an organisation's id (a UUID)", |text| {
             text.parse().ok()
-        })?;
+        });
         let reachable = listen.is_some_and(|address| !address.ip().is_loopback());
         if id.is_some() && reachable {
             self.fault(
@@ -229,7 +229,7 @@ impl Reading {
                  on loopback with it, for example 127.0.0.1:8080",
             );
         }
-        Some(id)
+        id
     }
 
     fn public_url(&mut self) -> Option<String> {
@@ -268,7 +268,7 @@ impl Reading {
         Some(Keys {
             secret_key: ring?,
             token_pepper: pepper?,
-            admin_token: admin?,
+            admin_token: admin,
         })
     }
 
@@ -352,17 +352,19 @@ impl Reading {
         parsed
     }
 
-    /// A variable that may be empty, which is `Some(None)`.
+    /// A variable that may be empty; `None` also when it is a fault, which is noted.
     fn optional<T>(
         &mut self,
         name: &str,
         must: &str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<Option<T>> {
-        self.parse(name, must, |text| match text {
-            "" => Some(None),
-            text => parse(text).map(Some),
-        })
+    ) -> Option<T> {
+        let value = self.value(name).filter(|text| !text.is_empty())?;
+        let parsed = parse(value.trim());
+        if parsed.is_none() {
+            self.fault(name, must);
+        }
+        parsed
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(

@@ -32,6 +32,7 @@ struct Local {
     app: TestApp,
     base: String,
     client: TestClient,
+    operator: TestClient,
 }
 
 impl Local {
@@ -39,13 +40,28 @@ impl Local {
         let app = TestApp::running().await;
         let (node, client) = app.local_node().await;
         let base = format!("http://{}", node.address);
-        Self { app, base, client }
+        let operator = TestClient::new(&format!("http://{}", node.operator_address), None);
+        Self {
+            app,
+            base,
+            client,
+            operator,
+        }
     }
 
     /// The example, for this node.
     fn example(&self, text: &str) -> String {
         assert!(text.contains("http://localhost:8080"));
         text.replace("http://localhost:8080", &self.base)
+    }
+
+    /// How often this node was asked for the list.
+    async fn lists(&self) -> u64 {
+        let metrics = self.operator.get("/metrics").await.text;
+        let series =
+            r#"onhook_http_request_seconds_count{method="GET",route="/api/calls",status="200"} "#;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(series));
+        count.map_or(0, |count| count.parse().expect("a count"))
     }
 
     /// The ids of the active calls.
@@ -247,12 +263,14 @@ async fn the_python_example_polls_until_the_call_has_ended() {
     let local = Local::running().await;
     let script = sooner(&local.example(POLL_PY), "time.sleep(2)", "time.sleep(0.2)");
     let far_end = async {
-        let one = |ids: &Vec<String>| ids.len() == 1;
-        let ids = wait_for("the call", || local.active(), one).await;
-        local.app.wait_for_status(&ids[0], "in-progress").await;
-        // Long enough to be seen by the next poll.
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        books::party(&local.app, &ids[0], "hangup").await
+        // Looked at through the other node: this one counts the script's questions.
+        let list = || async { local.app.client.get("/api/calls").await.json() };
+        let list = wait_for("the call", list, |list| list["count"] == 1).await;
+        let id = list["calls"][0]["call_id"].as_str().expect("an id");
+        local.app.wait_for_status(id, "in-progress").await;
+        let asked = local.lists().await;
+        wait_for("two polls", || local.lists(), |lists| *lists >= asked + 2).await;
+        books::party(&local.app, id, "hangup").await
     };
 
     let (output, party) = tokio::join!(python.run(&script), far_end);

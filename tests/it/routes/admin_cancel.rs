@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 use super::steps::{ended_calls, nobody_acts, sid};
 use crate::support::{
@@ -223,13 +224,9 @@ async fn an_id_of_several_live_calls_cancels_none_of_them() {
         .as_str()
         .expect("a sid")
         .to_owned();
-    let share = "UPDATE calls SET provider_call_id = $1 WHERE id = $2::uuid";
+    let share = format!("UPDATE calls SET provider_call_id = '{name}' WHERE id = '{theirs}'");
     let mut owner = app.database.as_owner().await;
-    let shared = sqlx::query(share)
-        .bind(&name)
-        .bind(&theirs)
-        .execute(&mut owner)
-        .await;
+    let shared = owner.execute(sqlx::AssertSqlSafe(share)).await;
     assert_eq!(shared.expect("an update").rows_affected(), 1);
 
     let reply = cancel(&app, &name, &[]).await;

@@ -127,11 +127,12 @@ async fn active_calls_are_listed_newest_first_with_the_other_partys_number() {
     let incoming = app.place().await;
     sid(&app, &incoming).await;
     let mut owner = app.database.as_owner().await;
-    let turn =
+    let turn = format!(
         "UPDATE calls SET direction = 'inbound', status = 'ringing', from_number = '+15555555555',
             to_number = '+15550100'
-        WHERE id = $1::uuid";
-    let turned = sqlx::query(turn).bind(&incoming).execute(&mut owner).await;
+        WHERE id = '{incoming}'"
+    );
+    let turned = owner.execute(sqlx::AssertSqlSafe(turn)).await;
     assert_eq!(turned.expect("an update").rows_affected(), 1);
     let theirs = json!({"agent_id": app.stranger.agent_id, "to": "+15550199"});
     let stranger = app.client.with_token(Some(&app.stranger.token));
