@@ -80,7 +80,8 @@ pub struct Candidate {
 }
 
 /// The calls that the operator may mean, over all organisations: live ones first, then the newest;
-/// at most 20. One statement, which asks each organisation's indexes: no index spans tenants.
+/// at most 20. One statement, which asks each organisation's indexes, because none spans tenants: some tens of
+/// microseconds for each organisation.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -97,9 +98,10 @@ pub async fn find_in_any_organization(db: &Db, reference: &CallRef) -> Result<Ve
             CROSS JOIN LATERAL (
                 (SELECT organization_id, id, created_at, ended_at FROM calls
                 WHERE organization_id = o.organization_id AND id = $1)
-                UNION
+                UNION ALL
                 (SELECT organization_id, id, created_at, ended_at FROM calls
-                WHERE organization_id = o.organization_id AND provider_call_id = $2)
+                WHERE organization_id = o.organization_id AND provider_call_id = $2
+                    AND id IS DISTINCT FROM $1)
             ) c
             ORDER BY c.ended_at IS NULL DESC, c.created_at DESC LIMIT 20"#,
             id as Option<CallId>,
