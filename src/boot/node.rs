@@ -89,6 +89,12 @@ impl Node {
                 agent_end: config.http.agent_end_wait,
                 ..Waits::default()
             },
+            admin_token: config.keys.admin_token.clone(),
+            // The configuration has refused anything but loopback; this is the second wall.
+            local_organization: config
+                .http
+                .local_organization
+                .filter(|_| address.ip().is_loopback()),
         });
         let operators: BoxCloneSyncService<Request, _, _> =
             BoxCloneSyncService::new(http::operator_router(state.clone()).map_request(|r| r));

@@ -1,18 +1,22 @@
 //! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
 //! be a secret.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{Config, Database, Http, Keys, Log, Providers};
 use crate::{
-    crypto::{sealed::KeyRing, token_digest::Pepper},
+    crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
+    domain::OrganizationId,
     telemetry::log::Format,
 };
 
-/// Every variable: its name, its default (`None`: required), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
+/// The shortest admin token: it opens every organisation's calls, and nothing slows guesses down.
+const ADMIN_TOKEN_CHARACTERS: usize = 16;
+
+/// Every variable: its name, its default (`None`: required; empty: off), what it is.
+pub const VARIABLES: [(&str, Option<&str>, &str); 19] = [
     (
         "DATABASE_URL",
         None,
@@ -52,6 +56,16 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
         "ONHOOK_TOKEN_PEPPER",
         None,
         "base64 of at least 32 bytes: hashes API tokens; changing it revokes them all",
+    ),
+    (
+        "ADMIN_TOKEN",
+        Some(""),
+        "what the operator shows in X-Admin-Token; empty: the operator's routes are not there",
+    ),
+    (
+        "ONHOOK_LOCAL_ORGANIZATION",
+        Some(""),
+        "local mode: the organisation that /api/call and /api/calls act as without a token",
     ),
     (
         "ONHOOK_END_WAIT_SECONDS",
@@ -120,10 +134,13 @@ impl fmt::Display for Fault {
 pub fn from_environment() -> Result<Config, Vec<Fault>> {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        let wanted = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
-        wanted.then(|| (name, value.to_string_lossy().into_owned()))
+        is_ours(&name).then(|| (name, value.to_string_lossy().into_owned()))
     });
     from_variables(ours.collect())
+}
+
+fn is_ours(name: &str) -> bool {
+    ["DATABASE_URL", "ADMIN_TOKEN"].contains(&name) || name.starts_with("ONHOOK_")
 }
 
 /// Reads the given variables; an empty one counts as absent.
@@ -187,6 +204,7 @@ impl Reading {
         let end = self.seconds("ONHOOK_END_WAIT_SECONDS", 0, 30);
         let agent_end = self.seconds("ONHOOK_AGENT_END_WAIT_SECONDS", 0, 30);
         let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
+        let local = self.local_organization(listen);
         Some(Http {
             listen: listen?,
             operator_listen: operator?,
@@ -194,7 +212,24 @@ impl Reading {
             end_wait: end?,
             agent_end_wait: agent_end?,
             max_connections: most?,
+            local_organization: local,
         })
+    }
+
+    fn local_organization(&mut self, listen: Option<SocketAddr>) -> Option<OrganizationId> {
+        const NAME: &str = "ONHOOK_LOCAL_ORGANIZATION";
+        let id = self.optional(NAME, "must be an organisation's id (a UUID)", |text| {
+            text.parse().ok()
+        });
+        let reachable = listen.is_some_and(|address| !address.ip().is_loopback());
+        if id.is_some() && reachable {
+            self.fault(
+                NAME,
+                "gives anybody who reaches the API that organisation's calls: ONHOOK_LISTEN must be \
+                 on loopback with it, for example 127.0.0.1:8080",
+            );
+        }
+        id
     }
 
     fn public_url(&mut self) -> Option<String> {
@@ -221,9 +256,19 @@ impl Reading {
             let bytes = BASE64_STANDARD.decode(text).ok()?;
             (bytes.len() >= 32).then(|| Pepper::new(bytes))
         });
+        let must = format!(
+            "must be at least {ADMIN_TOKEN_CHARACTERS} visible ASCII characters; make one with: \
+             openssl rand -hex 32"
+        );
+        let admin = self.optional("ADMIN_TOKEN", &must, |text| {
+            let good = text.len() >= ADMIN_TOKEN_CHARACTERS
+                && text.bytes().all(|byte| byte.is_ascii_graphic());
+            good.then(|| AdminToken::new(text))
+        });
         Some(Keys {
             secret_key: ring?,
             token_pepper: pepper?,
+            admin_token: admin,
         })
     }
 
@@ -307,6 +352,21 @@ impl Reading {
         parsed
     }
 
+    /// A variable that may be empty; `None` also when it is a fault, which is noted.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        must: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.value(name).filter(|text| !text.is_empty())?;
+        let parsed = parse(value.trim());
+        if parsed.is_none() {
+            self.fault(name, must);
+        }
+        parsed
+    }
+
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
         &mut self,
         name: &str,
@@ -368,8 +428,7 @@ mod tests {
             .filter_map(|line| {
                 let active = line.strip_prefix('#').unwrap_or(line);
                 let (name, value) = active.split_once('=')?;
-                let ours = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
-                ours.then(|| (name, line.starts_with('#'), value))
+                is_ours(name).then(|| (name, line.starts_with('#'), value))
             })
             .collect();
         // What is required is commented out and has no value.
@@ -386,7 +445,52 @@ mod tests {
         assert_eq!(config.http.public_url, "https://calls.example.com");
         assert_eq!(config.http.end_wait, Duration::from_secs(5));
         assert!(!config.providers.allow_loopback);
+        assert!(config.keys.admin_token.is_none() && config.http.local_organization.is_none());
         assert!(!format!("{config:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn local_mode_is_for_loopback_only() {
+        let with = |listen: &str, organization: &str| {
+            let mut given = complete();
+            given.extend(variables(&[
+                ("ONHOOK_LISTEN", listen),
+                ("ONHOOK_LOCAL_ORGANIZATION", organization),
+            ]));
+            from_variables(given)
+        };
+        let id = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+        for listen in ["127.0.0.1:8080", "127.9.9.9:0", "[::1]:8080"] {
+            let config = with(listen, id).unwrap();
+            assert_eq!(config.http.local_organization, id.parse().ok(), "{listen}");
+        }
+        for listen in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
+            let faults = with(listen, id).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].variable, "ONHOOK_LOCAL_ORGANIZATION");
+            assert!(with(listen, "").is_ok());
+        }
+        assert_eq!(with("127.0.0.1:8080", "demo").unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn an_admin_token_is_long_enough_and_in_no_text() {
+        let with = |token: &str| {
+            let mut given = complete();
+            given.extend(variables(&[("ADMIN_TOKEN", token)]));
+            from_variables(given)
+        };
+        let config = with("very-secret-token").unwrap();
+        assert!(!format!("{config:?}").contains("very-secret"));
+        let token = config.keys.admin_token.unwrap();
+        assert!(token.is(b"very-secret-token") && !token.is(b"very-secret-tokem"));
+        assert!(with("").unwrap().keys.admin_token.is_none());
+        for weak in ["very-secret", "very secret token", "sehr-geheimes-tökchen"] {
+            let faults = with(weak).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].variable, "ADMIN_TOKEN");
+            assert!(!faults[0].problem.contains("very"));
+        }
     }
 
     #[test]

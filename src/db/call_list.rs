@@ -1,4 +1,5 @@
-//! Lists of calls: filters and paging. The only place where a statement is put together.
+//! Lists of calls: filters and paging. The only place where a statement is put together;
+//! what has no filter has a statement of its own.
 
 use sqlx::{Postgres, QueryBuilder};
 
@@ -7,9 +8,10 @@ use super::{
     calls::{LISTED_COLUMNS, Listed},
 };
 use crate::domain::{
-    AgentId, OrgScope, Result, Timestamp,
+    AgentId, CallId, OrgScope, OrganizationId, Result, Timestamp,
     call::{CallStatus, Direction, EndReason},
     page::Cursor,
+    phone::Phone,
     provider::ProviderKind,
 };
 
@@ -71,6 +73,49 @@ pub async fn list(
         .into_iter()
         .map(|row| Listed::new(row, scope))
         .collect())
+}
+
+/// A live call, as the session routes list it.
+#[derive(Clone, Debug)]
+pub struct ActiveCall {
+    pub id: CallId,
+    pub status: CallStatus,
+    pub direction: Direction,
+    pub other_party: Phone,
+}
+
+/// The live calls of the organisation, of `visible_agents` where that is given; newest first, at
+/// most `limit`. One statement over the index of live calls.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn active(
+    db: &Db,
+    scope: OrgScope,
+    visible_agents: Option<&[AgentId]>,
+    limit: i64,
+) -> Result<Vec<ActiveCall>> {
+    let agents: Option<Vec<uuid::Uuid>> =
+        visible_agents.map(|ids| ids.iter().map(|id| id.0).collect());
+    db.run(
+        "list active calls",
+        sqlx::query_as!(
+            ActiveCall,
+            r#"/* db::call_list::active */ SELECT id AS "id: CallId",
+                status AS "status: CallStatus", direction AS "direction: Direction",
+                CASE direction WHEN 'outbound' THEN to_number ELSE from_number END
+                    AS "other_party!: Phone"
+            FROM calls
+            WHERE organization_id = $1 AND ended_at IS NULL
+                AND ($2::uuid[] IS NULL OR agent_id = ANY($2))
+            ORDER BY created_at DESC, id DESC LIMIT $3"#,
+            scope.id() as OrganizationId,
+            agents.as_deref(),
+            limit
+        )
+        .fetch_all(&db.pool),
+    )
+    .await
 }
 
 /// How many calls the filter lets through. One statement.

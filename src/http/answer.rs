@@ -22,6 +22,8 @@ pub(super) struct Answer {
     location: Option<String>,
     retry_after: Option<Duration>,
     replayed: bool,
+    /// The page that may read the answer although it is of another origin.
+    page: Option<HeaderValue>,
 }
 
 impl Answer {
@@ -53,6 +55,7 @@ impl Answer {
             location: None,
             retry_after: None,
             replayed: false,
+            page: None,
         }
     }
 
@@ -73,7 +76,15 @@ impl Answer {
             location: None,
             retry_after: None,
             replayed: false,
+            page: None,
         }
+    }
+
+    /// Lets a page of another origin read the answer.
+    #[must_use]
+    pub(super) fn readable_by(mut self, page: Option<HeaderValue>) -> Self {
+        self.page = page;
+        self
     }
 
     #[must_use]
@@ -113,6 +124,7 @@ impl Answer {
             location: stored.location,
             retry_after: None,
             replayed: true,
+            page: None,
         }
     }
 }
@@ -144,6 +156,10 @@ impl IntoResponse for Answer {
                 .max(1);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(page) = self.page {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, page);
+            headers.insert(header::VARY, HeaderValue::from_static("origin"));
         }
         if self.replayed {
             let name = HeaderName::from_static("idempotent-replayed");

@@ -2,7 +2,10 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use crate::{app::App, providers::Registry, telemetry::Metrics};
+use crate::{
+    app::App, crypto::admin_token::AdminToken, domain::OrganizationId, providers::Registry,
+    telemetry::Metrics,
+};
 
 /// One pointer: the routes' services are cloned for every request, and their state with them.
 #[derive(Clone)]
@@ -18,6 +21,10 @@ pub struct HttpParts {
     /// The URL under which providers reach us, without a trailing slash: what they sign.
     pub public_url: Arc<str>,
     pub waits: Waits,
+    /// `None`: the operator's routes are not there.
+    pub admin_token: Option<AdminToken>,
+    /// Who acts without a token on the session routes, in local mode.
+    pub local_organization: Option<OrganizationId>,
 }
 
 impl HttpState {
@@ -37,11 +44,11 @@ impl Deref for HttpState {
 /// How long requests wait for what becomes of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
-    /// `terminate` and the canonical end.
+    /// `terminate`, the sessions' end and the canonical one.
     pub end: Duration,
     /// `end-call`, whose page says that propagation is asynchronous.
     pub agent_end: Duration,
-    /// The drop-in dial, which tells a provider's refusal.
+    /// The drop-in dials, which tell a provider's refusal.
     pub dial: Duration,
 }
 

@@ -143,7 +143,9 @@ async fn on_every_route_anothers_id_is_an_unknown_id() {
     let before = contents(&app.database).await;
 
     let mut compared = 0;
-    for operation in operations::documented() {
+    // The operator is no tenant: that route finds everybody's calls.
+    let operations = operations::documented().into_iter();
+    for operation in operations.filter(|operation| !operation.of_operator) {
         for (client, foreign, unknown) in [
             (&stranger, &theirs, &unknown),
             (&stranger, &by_sid, &unknown_sid),

@@ -78,7 +78,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     db::migrate::run(database_url).await?;
     let keys = demo::keys(data_dir, ambient)?;
-    let config = configuration(listen, database_url, &keys)?;
+    let mut config = configuration(listen, database_url, &keys)?;
 
     let (deliveries, arrived) = tokio::sync::mpsc::unbounded_channel();
     let receiver = Receiver::start(ANY_PORT, ambient.clone(), Some(deliveries)).await?;
@@ -89,6 +89,7 @@ async fn serve(
     let demo = demo::find_or_create(&app, data_dir, &keys, &receiver.base_url()).await?;
     point_at(&app, &demo, &simulator, &receiver).await?;
     app.db.close().await;
+    config.http.local_organization = Some(demo.organization_id);
 
     let node = Node::start(Settings {
         config,
@@ -137,6 +138,7 @@ fn configuration(listen: SocketAddr, database_url: &str, keys: &Keys) -> Result<
         ("ONHOOK_PUBLIC_URL", format!("http://{}:0", host(listen))),
         ("ONHOOK_SECRET_KEY", keys.secret_key.clone()),
         ("ONHOOK_TOKEN_PEPPER", keys.token_pepper.clone()),
+        ("ADMIN_TOKEN", keys.admin_token.clone()),
         ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true".to_owned()),
     ];
     config::from_variables(

@@ -116,7 +116,7 @@ pub struct Wish {
     pub state: EndState,
     pub requested_at: Timestamp,
     pub reason: EndReason,
-    /// Who: `token:<id>`, `system:<what>`.
+    /// Who: `token:<id>`, `local`, `admin`, `system:<what>`.
     pub initiator: String,
     pub note: Option<String>,
     /// Requests to hang up whose outcome was recorded.
