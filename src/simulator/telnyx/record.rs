@@ -40,6 +40,8 @@ pub(super) fn read(call: &Record, now: Timestamp) -> Value {
 pub(super) struct Wanted {
     limit: usize,
     after: Option<String>,
+    /// From 1; counts when there is no `after`.
+    number: usize,
 }
 
 impl Wanted {
@@ -49,6 +51,7 @@ impl Wanted {
         let mut wanted = Self {
             limit: USUAL_PAGE,
             after: None,
+            number: 1,
         };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -59,6 +62,13 @@ impl Wanted {
                         .filter(|limit| (1..=MOST_PAGE).contains(limit));
                     wanted.limit = limit.ok_or_else(|| {
                         let detail = "The page's size must be from 1 to 250.";
+                        Problem::new("10032", "Value outside of range", detail)
+                    })?;
+                }
+                "page[number]" => {
+                    let number = value.parse().ok().filter(|number| *number >= 1);
+                    wanted.number = number.ok_or_else(|| {
+                        let detail = "The page's number must be 1 or more.";
                         Problem::new("10032", "Value outside of range", detail)
                     })?;
                 }
@@ -77,7 +87,8 @@ impl Wanted {
         now: Timestamp,
     ) -> Value {
         let active: Vec<&Record> = calls.filter(|call| !call.state.is_over()).collect();
-        let passed = self.after.as_ref().map_or(0, |after| {
+        let by_number = (self.number - 1).saturating_mul(self.limit);
+        let passed = self.after.as_ref().map_or(by_number, |after| {
             let at = active.iter().position(|call| call.id == *after);
             at.map_or(active.len(), |at| at + 1)
         });
@@ -85,8 +96,16 @@ impl Wanted {
         let page = rest.get(..self.limit).unwrap_or(rest);
         let more = rest.len() > page.len();
         let shown: Vec<Value> = page.iter().map(|call| listed(call, now)).collect();
-        // What there is none of is left out: their description knows texts there, no nulls.
-        let mut meta = Map::from_iter([("total_items".to_owned(), active.len().into())]);
+        // What there is none of is left out: their description knows texts there, no nulls. It has
+        // no page numbers in answers; their own packages require them.
+        let mut meta = Map::from_iter(
+            [
+                ("total_items", active.len()),
+                ("page_number", passed / self.limit + 1),
+                ("total_pages", active.len().div_ceil(self.limit)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.into())),
+        );
         let mut cursors = Map::new();
         if let Some(after) = page.last().filter(|_| more).map(|call| call.id.as_str()) {
             let next = format!("/v2/connections/{account}/active_calls?page[after]={after}");
@@ -101,21 +120,24 @@ impl Wanted {
 fn listed(call: &Record, now: Timestamp) -> Value {
     let mut members = named(call);
     members.insert("call_duration".to_owned(), duration(call, now).into());
+    // Required here, and a text.
+    members.entry("client_state").or_insert("".into());
     members.into()
 }
 
 /// The names of a call, which are everywhere.
 fn named(call: &Record) -> Map<String, Value> {
-    Map::from_iter([
+    let leg = super::event::leg_id(call);
+    let mut members = Map::from_iter([
         ("record_type".to_owned(), "call".into()),
         ("call_control_id".to_owned(), call.id.clone().into()),
-        ("call_leg_id".to_owned(), super::event::leg_id(call).into()),
-        (
-            "call_session_id".to_owned(),
-            super::event::leg_id(call).into(),
-        ),
-        ("client_state".to_owned(), call.client_state.clone().into()),
-    ])
+        ("call_leg_id".to_owned(), leg.clone().into()),
+        ("call_session_id".to_owned(), leg.into()),
+    ]);
+    if let Some(state) = &call.client_state {
+        members.insert("client_state".to_owned(), state.clone().into());
+    }
+    members
 }
 
 fn duration(call: &Record, now: Timestamp) -> i64 {
