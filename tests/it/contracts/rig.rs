@@ -59,6 +59,8 @@ pub struct Rig {
     /// Where the simulated provider's API is, as an account's `api_base_url`.
     pub api: String,
     pub simulated: SimulatedAccount,
+    /// What the callee of the calls to come hears.
+    pub answer: Answer,
     sim: TestClient,
     adapters: Arc<Adapters>,
     ambient: Ambient,
@@ -88,6 +90,7 @@ impl Rig {
             account: account(&simulated, &api),
             api,
             simulated,
+            answer: Answer::default(),
             sim: TestClient::new(&simulator.base_url(), None),
             adapters,
             ambient,
@@ -129,22 +132,12 @@ impl Rig {
     // The adapter
 
     pub async fn dial(&self) -> (CallId, Answered<DialOutcome>) {
-        let call_id = CallId(self.ambient.entropy.uuid());
-        let (from, to) = (&self.from, &self.to);
-        (call_id, self.dial_between(call_id, from, to).await)
-    }
-
-    pub async fn dial_between(
-        &self,
-        call_id: CallId,
-        from: &Phone,
-        to: &Phone,
-    ) -> Answered<DialOutcome> {
+        let call_id = self.new_call_id();
         let request = DialRequest {
             call_id,
-            from,
-            to,
-            answer: &Answer::default(),
+            from: &self.from,
+            to: &self.to,
+            answer: &self.answer,
             limits: Limits {
                 max_duration_seconds: 1800,
                 ring_timeout_seconds: 45,
@@ -153,7 +146,12 @@ impl Rig {
             callback_url: format!("http://127.0.0.1:9/reports/{}", call_id.0),
         };
         let adapter = self.registry().calls(self.provider);
-        adapter.dial(&self.account, request).await
+        (call_id, adapter.dial(&self.account, request).await)
+    }
+
+    /// An id that no call has yet.
+    pub fn new_call_id(&self) -> CallId {
+        CallId(self.ambient.entropy.uuid())
     }
 
     pub async fn hang_up(&self, call: &str) -> Answered<HangUpOutcome> {
