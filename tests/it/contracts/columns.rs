@@ -11,6 +11,9 @@ use onhook::domain::provider::ProviderKind;
 
 use super::rows::Row;
 
+/// The cell of a question that the provider has no way to be asked. The row is not run.
+pub const NOT_ASKED: &str = "–";
+
 pub fn column(provider: ProviderKind, row: Row) -> &'static str {
     match provider {
         ProviderKind::Twilio => twilio(row),

@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::Request,
-    http::Response,
+    http::{Method, Response},
 };
 use onhook::ambient::Tasks;
 use serde_json::Value;
@@ -25,7 +25,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::support::{client::TestClient, wait::wait_at_most};
+use crate::support::{
+    client::{Reply, TestClient},
+    wait::wait_at_most,
+};
 
 /// Reading a document of some 10,000 lines takes Prism 5 to 8 s of a processor.
 const START: Duration = Duration::from_mins(2);
@@ -34,18 +37,32 @@ const START: Duration = Duration::from_mins(2);
 pub struct Judge {
     /// Where the adapter goes.
     pub api: String,
+    base_path: String,
     prism: Child,
     log: Arc<Mutex<Vec<String>>>,
     record: Arc<Mutex<Record>>,
     tasks: Tasks,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Record {
     /// Each request that went through: method, path, status.
     pub judged: Vec<String>,
     pub violations: Vec<String>,
+    first: Option<Question>,
 }
+
+#[derive(Clone, Debug)]
+struct Question {
+    method: Method,
+    /// As the document has it, with the query.
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// Headers that are not to be passed on.
+const OF_ONE_CONNECTION: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
 
 impl Judge {
     /// Judges by `document` what goes to and comes from `upstream`. `base_path` is the path of the
@@ -79,6 +96,7 @@ impl Judge {
         let api = relay(&tasks, prism_client, base_path, Arc::clone(&record)).await;
         Self {
             api,
+            base_path: base_path.to_owned(),
             prism,
             log,
             record,
@@ -88,11 +106,22 @@ impl Judge {
 
     /// What went through so far, and what was wrong with it.
     pub fn so_far(&self) -> Record {
-        let record = self.record.lock().unwrap();
-        Record {
-            judged: record.judged.clone(),
-            violations: record.violations.clone(),
-        }
+        self.record.lock().unwrap().clone()
+    }
+
+    /// Asks the first question again, with a body of which no document knows anything.
+    pub async fn ask_for_nonsense(&self) {
+        let mut nonsense = self.so_far().first.expect("a question");
+        let is_json = nonsense.body.starts_with('{');
+        let body = if is_json {
+            r#"{"nonsense":true}"#
+        } else {
+            "nonsense=true"
+        };
+        body.clone_into(&mut nonsense.body);
+        let api = TestClient::new(&self.api, None);
+        nonsense.path = format!("{}{}", self.base_path, nonsense.path);
+        nonsense.ask(&api).await;
     }
 
     /// Ends Prism; the errors that its log holds.
@@ -160,26 +189,53 @@ async fn pass_on(
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let target = head.uri.to_string();
     let path = target.strip_prefix(base_path).unwrap_or(&target);
-    let headers: Vec<(&str, &str)> = ["authorization", "content-type"]
-        .into_iter()
-        .filter_map(|name| Some((name, head.headers.get(name)?.to_str().ok()?)))
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .filter(|(name, _)| !OF_ONE_CONNECTION.contains(&name.as_str()))
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect();
-    let text = String::from_utf8(body.to_vec()).unwrap();
-    let reply = prism.send(head.method.clone(), path, &headers, &text).await;
-    let said = format!("{} {path}: {}", head.method, reply.status);
-    let mut record = record.lock().unwrap();
-    if let Some(wrong) = wrong_in(reply.header("sl-violations"), &reply.text) {
-        record.violations.push(format!("{said}: {wrong}\n  {text}"));
-    }
-    record.judged.push(said);
-    drop(record);
+    let question = Question {
+        method: head.method,
+        path: path.to_owned(),
+        headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
+    let reply = question.ask(prism).await;
+    record.lock().unwrap().enter(question, &reply);
     let mut response = Response::builder().status(reply.status);
-    for name in ["content-type", "retry-after", "x-ratelimit-reset"] {
-        if let Some(value) = reply.header(name) {
+    for (name, value) in &reply.headers {
+        if !OF_ONE_CONNECTION.contains(&name.as_str()) {
             response = response.header(name, value);
         }
     }
     response.body(Body::from(reply.text)).unwrap()
+}
+
+impl Question {
+    async fn ask(&self, prism: &TestClient) -> Reply {
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let method = self.method.clone();
+        prism.send(method, &self.path, &headers, &self.body).await
+    }
+}
+
+impl Record {
+    fn enter(&mut self, question: Question, reply: &Reply) {
+        let Question {
+            method, path, body, ..
+        } = &question;
+        let said = format!("{method} {path}: {}", reply.status);
+        if let Some(wrong) = wrong_in(reply.header("sl-violations"), &reply.text) {
+            self.violations.push(format!("{said}: {wrong}\n  {body}"));
+        }
+        self.judged.push(said);
+        self.first.get_or_insert(question);
+    }
 }
 
 /// What Prism calls an error: told beside the provider's answer, or instead of it.

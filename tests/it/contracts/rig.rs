@@ -26,7 +26,7 @@ use crate::support::client::TestClient;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// For an answer that is to be waited for in vain: long enough for the request to arrive.
-const HASTE: Duration = Duration::from_secs(2);
+const HASTE: Duration = Duration::from_secs(3);
 
 /// The adapters, with deadlines that are kept and with ones that are not.
 pub struct Adapters {
@@ -38,7 +38,8 @@ impl Adapters {
     pub fn new() -> Self {
         let within = |deadline| {
             let deadlines = Deadlines {
-                connect: deadline,
+                // A connection that does not come about is another matter than an answer.
+                connect: PATIENCE,
                 hang_up: deadline,
                 dial: deadline,
             };

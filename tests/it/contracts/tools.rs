@@ -68,7 +68,7 @@ pub async fn prism() -> Result<PathBuf, Missing> {
         Ok(output) if output.status.success() => Ok(program),
         Ok(output) => Err(Missing(format!(
             "prism does not run: {}",
-            String::from_utf8_lossy(&output.stderr)
+            String::from_utf8_lossy(&output.stderr).trim()
         ))),
         Err(error) => Err(Missing(format!(
             "prism does not run ({error}); scripts/contract-tools installs it"
@@ -79,6 +79,12 @@ pub async fn prism() -> Result<PathBuf, Missing> {
 /// The folder that Python is to import `package` from.
 pub async fn python_package(package: &str) -> Result<PathBuf, Missing> {
     let folder = installed(package, package)?;
+    if !folder.is_dir() {
+        let version = folder.file_name().unwrap_or_default().display();
+        return Err(Missing(format!(
+            "there is no {version}; scripts/contract-tools installs it"
+        )));
+    }
     let imported = Command::new("python3")
         .args(["-c", &format!("import {package}")])
         .env("PYTHONPATH", &folder)
@@ -88,7 +94,7 @@ pub async fn python_package(package: &str) -> Result<PathBuf, Missing> {
     match imported {
         Ok(output) if output.status.success() => Ok(folder),
         Ok(output) => Err(Missing(format!(
-            "python3 cannot import {package}; scripts/contract-tools installs it: {}",
+            "python3 cannot import {package}: {}",
             String::from_utf8_lossy(&output.stderr)
                 .lines()
                 .last()
