@@ -124,20 +124,20 @@ impl Judge {
         nonsense.ask(&api).await;
     }
 
-    /// Ends Prism; the errors that its log holds.
-    pub async fn stop(mut self) -> Vec<String> {
+    /// The errors in Prism's log so far. What it only warns of is what the document is silent on.
+    pub fn logged_errors(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let is_error = |line: &&String| {
+            line.contains("terminated with error")
+                || (line.contains("Violation:") && !line.contains("warning"))
+        };
+        log.iter().filter(is_error).cloned().collect()
+    }
+
+    pub async fn stop(mut self) {
         self.prism.kill().await.expect("prism ends");
         self.tasks.stop();
         self.tasks.ended().await;
-        let log = self.log.lock().unwrap();
-        let is_error =
-            |line: &&String| line.contains("Violation:") || line.contains("terminated with error");
-        // What is only warned of is what the document does not say.
-        let errors = log.iter().filter(is_error);
-        errors
-            .filter(|line| !line.contains("warning"))
-            .cloned()
-            .collect()
     }
 }
 
@@ -188,7 +188,7 @@ async fn pass_on(
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let target = head.uri.to_string();
-    let path = target.strip_prefix(base_path).unwrap_or(&target);
+    let below = target.strip_prefix(base_path);
     let headers: Vec<(String, String)> = head
         .headers
         .iter()
@@ -197,12 +197,15 @@ async fn pass_on(
         .collect();
     let question = Question {
         method: head.method,
-        path: path.to_owned(),
+        path: below.unwrap_or(&target).to_owned(),
         headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
     let reply = question.ask(prism).await;
-    record.lock().unwrap().enter(question, &reply);
+    record
+        .lock()
+        .unwrap()
+        .enter(question, below.is_some(), &reply);
     let mut response = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         if !OF_ONE_CONNECTION.contains(&name.as_str()) {
@@ -225,12 +228,15 @@ impl Question {
 }
 
 impl Record {
-    fn enter(&mut self, question: Question, reply: &Reply) {
+    /// `below`: the question began with the path of the document's servers.
+    fn enter(&mut self, question: Question, below: bool, reply: &Reply) {
         let Question {
             method, path, body, ..
         } = &question;
         let said = format!("{method} {path}: {}", reply.status);
-        if let Some(wrong) = wrong_in(reply.header("sl-violations"), &reply.text) {
+        let told = reply.header("sl-violations");
+        let elsewhere = || (!below).then(|| "not below the servers' path".to_owned());
+        if let Some(wrong) = wrong_in(told, &reply.text).or_else(elsewhere) {
             self.violations.push(format!("{said}: {wrong}\n  {body}"));
         }
         self.judged.push(said);

@@ -65,8 +65,12 @@ async fn judge(provider: ProviderKind, document: &str, base_path: &str) {
     assert!(judged.len() >= asked, "{asked} questions, {judged:#?}");
     a_wrong_question_and_a_wrong_answer_are_found(&rig, &judge).await;
     rig.stop();
-    let errors = judge.stop().await;
+    // Its log agrees: nothing but these three, of which the answer was the last.
+    let errors = || async { judge.logged_errors() };
+    let written = |errors: &Vec<String>| errors.iter().any(|line| line.contains("#VIOLATIONS"));
+    let errors = wait_for("Prism's log", errors, written).await;
     assert_eq!(errors.len(), 3, "{}", errors.join("\n"));
+    judge.stop().await;
 }
 
 async fn between(
