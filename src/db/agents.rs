@@ -112,6 +112,79 @@ pub async fn find_dial_plan(
     .transpose()
 }
 
+/// All that is needed to record a call that came in.
+#[derive(Debug)]
+pub struct InboundPlan {
+    pub agent_id: AgentId,
+    pub settings: AgentSettings,
+    pub provider: ProviderKind,
+    pub rate: Option<Rate>,
+}
+
+/// Reads what a call to `number` of an account needs, in one statement; `None`: nobody takes it,
+/// because the organisation has no such number there, or no published agent for it.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find_inbound_plan(
+    db: &Db,
+    scope: OrgScope,
+    account_id: ProviderAccountId,
+    number: &Phone,
+    now: Timestamp,
+) -> Result<Option<InboundPlan>> {
+    let row = db
+        .run(
+            "read what an incoming call needs",
+            sqlx::query!(
+                r#"/* db::agents::find_inbound_plan */
+                SELECT a.id AS "agent_id: AgentId", a.settings, p.provider AS "provider: ProviderKind",
+                    r.id AS "rate_card_id?: RateCardId", r.currency AS "currency?",
+                    r.price_micros AS "price_micros?", r.price_seconds AS "price_seconds?",
+                    r.increment_seconds AS "increment_seconds?",
+                    r.minimum_seconds AS "minimum_seconds?"
+                FROM phone_numbers n
+                JOIN provider_accounts p ON p.organization_id = n.organization_id
+                    AND p.id = n.provider_account_id AND p.disconnected_at IS NULL
+                JOIN agents a ON a.organization_id = n.organization_id AND a.id = n.agent_id
+                    AND a.published_at IS NOT NULL
+                LEFT JOIN LATERAL (
+                    SELECT id, currency, price_micros, price_seconds, increment_seconds, minimum_seconds
+                    FROM rate_cards r
+                    WHERE r.organization_id = a.organization_id AND r.provider = p.provider
+                        AND r.valid_from <= $4
+                    ORDER BY r.valid_from DESC LIMIT 1
+                ) r ON true
+                WHERE n.organization_id = $1 AND n.provider_account_id = $2 AND n.number = $3"#,
+                scope.id() as OrganizationId,
+                account_id as ProviderAccountId,
+                number.reveal(),
+                now as Timestamp
+            )
+            .fetch_optional(&db.pool),
+        )
+        .await?;
+    row.map(|row| {
+        let rate = (|| {
+            Some(Rate {
+                rate_card_id: row.rate_card_id?,
+                currency: row.currency?,
+                price_micros: row.price_micros?,
+                price_seconds: row.price_seconds?,
+                increment_seconds: row.increment_seconds?,
+                minimum_seconds: row.minimum_seconds?,
+            })
+        })();
+        Ok(InboundPlan {
+            agent_id: row.agent_id,
+            settings: read_settings(row.settings)?,
+            provider: row.provider,
+            rate,
+        })
+    })
+    .transpose()
+}
+
 /// An agent's settings; `None`: no such agent.
 ///
 /// # Errors

@@ -6,11 +6,16 @@ use super::unavailable;
 use crate::domain::{Error, ErrorCode};
 
 /// Names of constraints whose violation is the client's doing, and what it is told.
-const TABLE: [(&str, ErrorCode, &str); 2] = [
+const TABLE: [(&str, ErrorCode, &str); 3] = [
     (
         "calls_organization_id_client_reference_key",
         ErrorCode::DuplicateReference,
         "A call with this client_reference exists; read it instead of placing another one",
+    ),
+    (
+        "calls_organization_id_provider_account_id_provider_call_id_key",
+        ErrorCode::DuplicateReference,
+        "This call of the provider is known already",
     ),
     (
         "idempotency_keys_pkey",

@@ -34,6 +34,10 @@ pub enum JobKind {
     DialCall,
     /// Ask the provider to end the call, and again until there is evidence.
     HangUpCall,
+    /// Ask the provider to answer a call that came in.
+    AnswerCall,
+    /// Tell the provider what an answered call is to do.
+    InstructCall,
 }
 
 impl JobKind {
@@ -44,7 +48,7 @@ impl JobKind {
     pub fn lease(self) -> Duration {
         match self {
             Self::DialCall => DIAL_LEASE,
-            Self::HangUpCall => HANG_UP_LEASE,
+            Self::HangUpCall | Self::AnswerCall | Self::InstructCall => HANG_UP_LEASE,
         }
     }
 }

@@ -26,6 +26,29 @@ impl Phone {
     }
 }
 
+/// What stands for a caller who has no number or withholds it (RFC 3323 section 4.1).
+const ANONYMOUS: &str = "anonymous";
+
+impl Phone {
+    /// The other party of a call that came in, as a provider writes it: a number with or without
+    /// its `+`, a `tel:` or `sip:` URI, or a word for a caller who withholds it.
+    pub fn of_caller(text: &str) -> Self {
+        Self::in_address(text).unwrap_or_else(|| Self(ANONYMOUS.to_owned()))
+    }
+
+    /// The number in an address as providers and SIP write it; `None`: it holds none.
+    pub fn in_address(text: &str) -> Option<Self> {
+        let text = text.split_once('<').map_or(text, |(_, uri)| uri);
+        let text = ["sips:", "sip:", "tel:"]
+            .iter()
+            .find_map(|scheme| text.trim().strip_prefix(scheme))
+            .unwrap_or(text);
+        let user = text.split(['@', ';', '>', '?']).next().unwrap_or_default();
+        let user = user.trim();
+        user.parse().or_else(|_| format!("+{user}").parse()).ok()
+    }
+}
+
 impl FromStr for Phone {
     type Err = PhoneProblem;
 

@@ -63,6 +63,15 @@ impl Answer {
         }
     }
 
+    /// A text that is no JSON, such as TwiML.
+    pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self {
+            content_type,
+            body,
+            ..Self::empty(status)
+        }
+    }
+
     pub(super) fn empty(status: StatusCode) -> Self {
         Self {
             status,

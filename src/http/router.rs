@@ -41,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(dropin::terminate::terminate))
         // Providers, by signature
         .routes(routes!(callbacks::callback))
+        .routes(routes!(callbacks::account_callback))
         // Anybody
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -8,7 +8,8 @@ use crate::{app::App, providers::Registry, telemetry::Metrics};
 #[derive(Clone)]
 pub struct HttpState {
     pub app: App,
-    /// For the signatures of callbacks only: no handler talks to a provider.
+    /// For the signatures of callbacks, and to turn away an incoming call that is nobody's: no
+    /// handler waits for a provider.
     pub providers: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     /// The URL under which providers reach us, without a trailing slash: what they sign.

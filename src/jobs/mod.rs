@@ -26,7 +26,7 @@ pub use worker::Worker;
 
 use crate::{
     app::{App, provider_accounts},
-    domain::{Error, OrgScope, ProviderAccountId, Result, job::LeasedJob},
+    domain::{CallId, Error, OrgScope, ProviderAccountId, Result, job::LeasedJob},
     outbound,
     providers::{Account, Credentials, Registry},
     telemetry::Metrics,
@@ -37,6 +37,8 @@ use crate::{
 pub struct Bounds {
     pub hang_ups: usize,
     pub dials: usize,
+    /// Requests that tell answered and incoming calls what to do.
+    pub instructions: usize,
     pub deliveries: usize,
     /// A live call without evidence for this long is read at its provider.
     pub quiet_after: Duration,
@@ -47,6 +49,7 @@ impl Default for Bounds {
         Self {
             hang_ups: 512,
             dials: 64,
+            instructions: 64,
             deliveries: 64,
             quiet_after: Duration::from_mins(2),
         }
@@ -65,6 +68,7 @@ pub struct Jobs {
     bounds: Bounds,
     hang_ups: Arc<Semaphore>,
     dials: Arc<Semaphore>,
+    instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
 }
 
@@ -90,6 +94,7 @@ impl Jobs {
             bounds,
             hang_ups: Arc::new(Semaphore::new(bounds.hang_ups)),
             dials: Arc::new(Semaphore::new(bounds.dials)),
+            instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
         }
     }
@@ -110,6 +115,15 @@ impl Jobs {
             credentials,
         }))
     }
+}
+
+/// Where the provider of `account` reports on the call that we named `call_id`, as it sees us.
+fn callback_url(public_url: &str, account: &Account, call_id: CallId) -> String {
+    let provider = account.kind.as_str();
+    format!(
+        "{public_url}/callbacks/{provider}/{}/calls/{call_id}",
+        account.id
+    )
 }
 
 /// The organisation of a job that was claimed from our own queue.

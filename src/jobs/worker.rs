@@ -7,7 +7,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
-    app::FastLaneJob,
+    app::{FastLaneJob, calls::observe},
     db::{self, calls::CallRef, jobs::Claim},
     domain::{
         LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
@@ -25,6 +25,9 @@ const JOBS_PER_ORGANIZATION: i64 = 32;
 /// for 45 s, when their operation is dead.
 const KEYS_KEPT: time::Duration = time::Duration::days(2);
 const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
+
+/// How long a report waits for its call to become known.
+const PARKED_KEPT: time::Duration = time::Duration::days(1);
 
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
@@ -81,11 +84,18 @@ impl Worker {
         Ok(count)
     }
 
-    /// Hang-ups, then dials: neither fills the other's places nor hides it in the queue. Nothing is
+    /// Hang-ups first, dials last: none fills another's places or hides it in the queue. Nothing is
     /// taken while there is no room to run it: a lease must not run out waiting.
     async fn claim_jobs(&self) -> Result<Vec<LeasedJob>> {
-        let mut claimed = self.claim_jobs_of(JobKind::HangUpCall).await?;
-        claimed.extend(self.claim_jobs_of(JobKind::DialCall).await?);
+        let mut claimed = Vec::new();
+        for kind in [
+            JobKind::HangUpCall,
+            JobKind::AnswerCall,
+            JobKind::InstructCall,
+            JobKind::DialCall,
+        ] {
+            claimed.extend(self.claim_jobs_of(kind).await?);
+        }
         Ok(claimed)
     }
 
@@ -117,6 +127,7 @@ impl Worker {
     fn places(&self, kind: JobKind) -> &Semaphore {
         match kind {
             JobKind::HangUpCall => &self.jobs.hang_ups,
+            JobKind::AnswerCall | JobKind::InstructCall => &self.jobs.instructions,
             JobKind::DialCall => &self.jobs.dials,
         }
     }
@@ -131,6 +142,7 @@ impl Worker {
             time::Duration::try_from(self.jobs.bounds.quiet_after).unwrap_or(time::Duration::MAX);
         db::idempotency::purge(db, now.plus(-KEYS_KEPT), now.plus(-KEYS_DEAD_AFTER)).await?;
         let most = kinds::reconcile_calls::MOST_PER_ROUND;
+        self.apply_parked(now, most).await?;
         let overdue = db::calls::overdue(db, now.plus(-quiet), now, most).await?;
         let count = overdue.len();
         let queue = Arc::new(std::sync::Mutex::new(overdue));
@@ -141,6 +153,22 @@ impl Worker {
         }
         finished(running).await;
         Ok(count)
+    }
+
+    /// Applies the reports whose calls became known after them.
+    async fn apply_parked(&self, now: Timestamp, most: i64) -> Result<()> {
+        let app = &self.jobs.app;
+        let forget = now.plus(-PARKED_KEPT);
+        for (organization_id, call_id) in
+            db::callback_receipts::calls_with_parked(&app.db, forget, most).await?
+        {
+            let scope = OrgScope::assume(organization_id);
+            let reference = CallRef::from(call_id);
+            if let Some(call) = db::calls::find(&app.db, scope, &reference).await? {
+                observe::apply_parked(app, scope, call).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn reconcile_from(
@@ -186,6 +214,9 @@ impl Worker {
         let Some(call) = call else { return Ok(()) };
         match job.kind {
             JobKind::HangUpCall => kinds::hang_up_call::run(&self.jobs, job, call).await,
+            JobKind::AnswerCall | JobKind::InstructCall => {
+                kinds::instruct_call::run(&self.jobs, job, call).await
+            }
             JobKind::DialCall => kinds::dial_call::run(&self.jobs, job, call, fresh).await,
         }
     }

@@ -30,9 +30,12 @@ use serde_json::Value;
 use crate::domain::{
     CallId, Timestamp,
     agent::Answer,
-    call::Limits,
+    call::{Call, Limits},
     phone::Phone,
-    provider::{Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, Observation},
+    provider::{
+        Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
+        LookupOutcome, Observation,
+    },
 };
 
 pub use account::{Account, Credentials, CredentialsProblem};
@@ -65,6 +68,30 @@ pub struct DialRequest<'a> {
     pub callback_url: String,
 }
 
+/// A call as its provider knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderCall<'a> {
+    /// The provider's name for it.
+    pub id: &'a str,
+    /// The host that the provider keeps it at ([`Observation::host`]); `None`: not known.
+    pub host: Option<&'a str>,
+}
+
+impl<'a> ProviderCall<'a> {
+    /// The call as its record names it; `None`: the provider's name for it is not known yet.
+    pub fn of(call: &'a Call) -> Option<Self> {
+        Some(Self {
+            id: call.provider_call_id.as_deref()?,
+            host: call.provider_host.as_deref(),
+        })
+    }
+
+    /// A call at a provider that keeps all of them in one place.
+    pub fn named(id: &'a str) -> Self {
+        Self { id, host: None }
+    }
+}
+
 /// What is known of a dial whose answer was lost.
 #[derive(Clone, Copy, Debug)]
 pub struct DialLookup<'a> {
@@ -93,14 +120,14 @@ pub trait CallControl: Send + Sync {
     fn hang_up<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<HangUpOutcome>>;
 
     /// Reads how a call is doing.
     fn fetch<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>>;
 
     /// Looks for a call whose dial had no answer.
@@ -109,6 +136,103 @@ pub trait CallControl: Send + Sync {
         account: &'a Account,
         lookup: DialLookup<'a>,
     ) -> BoxFuture<'a, Answered<LookupOutcome>>;
+
+    /// Reads a page of the calls that live on the account: the first, or the one that `cursor`
+    /// names, which the page before gave.
+    fn list_live<'a>(
+        &'a self,
+        account: &'a Account,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Answered<LiveOutcome>>;
+}
+
+/// What a call is to do, for a provider to carry out.
+#[derive(Clone, Debug)]
+pub struct Instruction<'a> {
+    pub call_id: CallId,
+    pub stage: Stage,
+    /// What the other party hears.
+    pub answer: &'a Answer,
+    pub limits: Limits,
+    /// Where the provider reports, our reference to the call included.
+    pub callback_url: String,
+}
+
+/// How far the call is that an instruction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It came in and rings: it is to be answered.
+    Incoming,
+    /// Somebody has answered it.
+    Answered,
+}
+
+/// Tells calls what to do, at a provider that takes it as requests of ours
+/// ([`ProviderKind::is_commanded`](crate::domain::provider::ProviderKind::is_commanded)) and not as
+/// our answers to its questions.
+pub trait Commands: Send + Sync {
+    /// Has `call` carry out the instruction. Safe to repeat.
+    fn instruct<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+        instruction: Instruction<'a>,
+    ) -> BoxFuture<'a, Answered<InstructOutcome>>;
+
+    /// Turns an incoming call away.
+    fn reject<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<InstructOutcome>>;
+}
+
+/// Hears of calls over a websocket that we hold, at a provider that has no callbacks for it.
+pub trait Listens: Send + Sync {
+    /// What one websocket is about.
+    fn subject(&self) -> Subject;
+
+    /// Opens the websocket: for the account, or for the one call.
+    fn connect<'a>(
+        &'a self,
+        account: &'a Account,
+        call: Option<ProviderCall<'a>>,
+    ) -> BoxFuture<'a, Result<Box<dyn Feed>, NoFeed>>;
+}
+
+/// What one websocket is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Account,
+    Call,
+}
+
+/// An open websocket. Dropping it closes it.
+pub trait Feed: Send {
+    /// What is told next. [`Heard::Closed`] is the last.
+    fn next(&mut self) -> BoxFuture<'_, Heard>;
+}
+
+/// What a websocket tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// As a callback would.
+    Told(Callback),
+    /// The provider closed it; where that is evidence of a call's end, with the observation.
+    Closed(Option<Observation>),
+    /// It broke: nobody knows what was missed.
+    Broken(String),
+}
+
+/// Why there is no websocket.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoFeed {
+    /// The provider says that the call which it is about is over or never was.
+    NoSuchCall,
+    /// Credentials refused.
+    Refused(String),
+    /// Try again.
+    Unavailable(String),
 }
 
 /// Understands what a provider sends us.
@@ -119,6 +243,39 @@ pub trait Callbacks: Send + Sync {
         account: &Account,
         request: &CallbackRequest<'_>,
     ) -> Result<Callback, CallbackRefusal>;
+
+    /// The answer to a callback that asks what the call is to do ([`Callback::asks`]). Pure.
+    ///
+    /// # Errors
+    /// What is wrong with the agent's settings, for its owner.
+    fn instructions(
+        &self,
+        account: &Account,
+        instruction: &Instruction<'_>,
+    ) -> Result<Reply, String>;
+
+    /// The answer to an incoming call that nobody takes.
+    fn rejection(&self) -> Reply;
+}
+
+/// What a callback is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    /// `None`: there is no body.
+    pub content_type: Option<&'static str>,
+    pub body: String,
+}
+
+impl Reply {
+    /// 200 without a body, for a provider that takes what a call is to do as requests.
+    pub fn empty() -> Self {
+        Self {
+            status: 200,
+            content_type: None,
+            body: String::new(),
+        }
+    }
 }
 
 /// A request that claims to come from a provider.
@@ -130,9 +287,10 @@ pub struct CallbackRequest<'a> {
     pub url: &'a str,
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
-    /// The call that the URL names. Whoever sends the request chooses the URL: a provider that does
-    /// not sign it has to be held to this by what it signs.
-    pub call_id: CallId,
+    /// The call that the URL names; `None`: the URL is the account's, for incoming calls and for
+    /// whatever names a call by the provider's id alone. Whoever sends the request chooses the URL: a
+    /// provider that does not sign it has to be held to this by what it signs.
+    pub call_id: Option<CallId>,
     /// When it arrived, for a provider whose signature ages.
     pub now: Timestamp,
 }
@@ -142,12 +300,43 @@ pub struct CallbackRequest<'a> {
 pub struct Callback {
     /// The same when the provider sends the same report again. Unique within the account.
     pub receipt_key: String,
-    /// `None`: it tells nothing about a call's progress, or in a word that we do not know.
-    pub observation: Option<Observation>,
+    pub told: Told,
+    /// Whether the provider wants to be told what the call is to do by our answer.
+    pub asks: bool,
     /// The provider's count of its reports about this call.
     pub sequence: Option<i64>,
     /// All of it, as JSON without U+0000, which PostgreSQL cannot hold. Personal data.
     pub raw: Value,
+}
+
+/// What a callback tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// How a call is doing.
+    Progress(Observation),
+    /// A call came in.
+    Incoming(IncomingCall),
+    /// The call has done all that it was told to: it is to be ended.
+    Finished {
+        /// The provider's name for it.
+        provider_call_id: String,
+    },
+    /// Nothing about a call's progress, or in a word that we do not know.
+    Nothing,
+}
+
+/// A call that came in, as its provider tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncomingCall {
+    pub provider_call_id: String,
+    /// Who calls: a number in E.164, or whatever the provider has for one that is withheld.
+    pub from: String,
+    /// The number that was called, by which its organisation and agent are found.
+    pub to: String,
+    /// As [`Observation::host`].
+    pub host: Option<String>,
+    /// Whether our answer to the callback answers the call, and no report of that will follow.
+    pub answered_by_reply: bool,
 }
 
 /// Why a callback is not taken.

@@ -1,6 +1,6 @@
 //! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
 
-use super::{CallControl, Callbacks, Deadlines, telnyx::Telnyx, twilio::Twilio};
+use super::{CallControl, Callbacks, Commands, Deadlines, Listens, telnyx::Telnyx, twilio::Twilio};
 use crate::{domain::provider::ProviderKind, outbound::Reach};
 
 /// Every provider's adapter.
@@ -25,6 +25,21 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
+        }
+    }
+
+    /// `None`: the provider is told what a call is to do by answers.
+    pub fn commands(&self, kind: ProviderKind) -> Option<&dyn Commands> {
+        match kind {
+            ProviderKind::Twilio => None,
+            ProviderKind::Telnyx => Some(&self.telnyx),
+        }
+    }
+
+    /// `None`: the provider tells everything by callbacks.
+    pub fn listens(&self, kind: ProviderKind) -> Option<&dyn Listens> {
+        match kind {
+            ProviderKind::Twilio | ProviderKind::Telnyx => None,
         }
     }
 

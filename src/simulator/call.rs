@@ -7,6 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use serde::Serialize;
 
+pub(super) use super::report::{CallbackTarget, CopyKind, Delivered, Event, Report};
 use super::script::Script;
 use crate::domain::{Timestamp, provider::ProviderKind};
 
@@ -40,26 +41,6 @@ impl State {
     }
 }
 
-/// What a customer can ask to be told of. `Completed` is every end, however it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumString)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub(super) enum Event {
-    Initiated,
-    Ringing,
-    Answered,
-    Completed,
-}
-
-/// Where reports go, and which.
-#[derive(Clone, Debug)]
-pub(super) struct CallbackTarget {
-    pub(super) url: String,
-    /// Report by GET with the parameters in the address, instead of by POST.
-    pub(super) by_get: bool,
-    pub(super) wanted: Vec<Event>,
-}
-
 /// A call to place, as a provider's face read it from the request.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -88,6 +69,8 @@ pub(super) struct Record {
     pub(super) provider: ProviderKind,
     pub(super) id: String,
     pub(super) account: String,
+    /// It came in.
+    pub(super) inbound: bool,
     pub(super) to: String,
     pub(super) from: String,
     pub(super) state: State,
@@ -121,37 +104,6 @@ impl Record {
     }
 }
 
-/// A move of a call that its customer asked to be told of.
-#[derive(Clone, Debug)]
-pub(super) struct Report {
-    pub(super) event: Event,
-    /// The order of the call's reports, from 0.
-    pub(super) sequence: u32,
-    pub(super) at: Timestamp,
-    /// The call as it was then.
-    pub(super) call: Record,
-}
-
-/// A report on its way, as the control API shows it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Delivered {
-    pub(super) event: Event,
-    pub(super) sequence: u32,
-    pub(super) copy: CopyKind,
-    /// The HTTP status of each attempt; `null`: no answer.
-    pub(super) answers: Vec<Option<u16>>,
-}
-
-/// Which of the copies of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum CopyKind {
-    True,
-    Duplicate,
-    Forged,
-    Dropped,
-}
-
 /// What must follow a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -171,6 +123,8 @@ pub(super) enum Moment {
     TimeLimit,
     /// An accepted hang-up takes effect.
     HangUp,
+    /// A sentence is over.
+    Spoken,
 }
 
 /// A call and what the provider keeps about it for itself.
@@ -201,12 +155,37 @@ impl Line {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Self {
-        let mut line = Self {
+        let mut line = Self::new(number, order, script, now);
+        line.report(Event::Initiated, now, effects);
+        line.later(script.ring_after(), Moment::Rings, effects);
+        line
+    }
+
+    /// A call comes in: it rings until the customer has it answered or the caller gives up.
+    pub(super) fn arrive(
+        number: LineNumber,
+        order: Order,
+        script: Script,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let mut line = Self::new(number, order, script, now);
+        line.record.inbound = true;
+        line.record.state = State::Ringing;
+        line.record.ringing_at = Some(now);
+        line.report(Event::Arrived, now, effects);
+        line.later(Some(line.ring_timeout), Moment::RingTimeout, effects);
+        line
+    }
+
+    fn new(number: LineNumber, order: Order, script: Script, now: Timestamp) -> Self {
+        Self {
             number,
             record: Record {
                 provider: order.provider,
                 id: order.id,
                 account: order.account,
+                inbound: false,
                 to: order.to,
                 from: order.from,
                 state: State::Queued,
@@ -235,10 +214,7 @@ impl Line {
             runnable: order.runnable,
             hang_up_accepted: false,
             reports: 0,
-        };
-        line.report(Event::Initiated, now, effects);
-        line.later(script.ring_after(), Moment::Rings, effects);
-        line
+        }
     }
 
     pub(super) fn come(&mut self, moment: Moment, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -252,6 +228,7 @@ impl Line {
                 self.record.reached_time_limit = moment == Moment::TimeLimit;
                 self.end(State::Completed, None, now, effects);
             }
+            (Moment::Spoken, State::InProgress) => self.report(Event::Spoken, now, effects),
             (Moment::HangUp, state) if !state.is_over() => self.end_by_request(now, effects),
             _ => {}
         }
@@ -283,6 +260,17 @@ impl Line {
         self.report(Event::Answered, now, effects);
         self.later(self.script.talk(), Moment::TalkedOut, effects);
         self.later(Some(self.time_limit), Moment::TimeLimit, effects);
+    }
+
+    /// Speaks a sentence, which takes `long`.
+    pub(super) fn speak(&mut self, long: Duration, effects: &mut Vec<Effect>) {
+        self.later(Some(long), Moment::Spoken, effects);
+    }
+
+    /// From now on reports go to `url`, all of them.
+    pub(super) fn report_to(&mut self, url: String) {
+        self.record.status_callback = Some(url.clone());
+        self.callback = Some(CallbackTarget::everything_to(url));
     }
 
     /// Accepts a hang-up that takes effect after `delay`. Accepting it again changes nothing.

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{domain::provider::ProviderKind, outbound};
 
 use super::{
-    call::{CopyKind, Delivered, LineNumber},
+    call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
     switchboard::Switchboard,
@@ -45,7 +45,10 @@ pub(super) async fn deliver(board: Arc<Switchboard>, line: LineNumber) {
         };
         let token = board.ambient.entropy.uuid().to_string();
         for copy in copies {
-            let answers = send(&board, &dispatch, *copy, &token).await;
+            let (answers, last) = send(&board, &dispatch, *copy, &token).await;
+            if let (CopyKind::True, Some(answer)) = (*copy, last) {
+                heed(&board, &dispatch, &answer);
+            }
             let delivered = Delivered {
                 event: dispatch.report.event,
                 sequence: dispatch.report.sequence,
@@ -63,11 +66,11 @@ async fn send(
     dispatch: &Dispatch,
     copy: CopyKind,
     token: &str,
-) -> Vec<Option<u16>> {
+) -> (Vec<Option<u16>>, Option<outbound::Answer>) {
     let secret = match copy {
         CopyKind::True | CopyKind::Duplicate => dispatch.secret.clone(),
         CopyKind::Forged => format!("not {}", dispatch.secret),
-        CopyKind::Dropped => return Vec::new(),
+        CopyKind::Dropped => return (Vec::new(), None),
     };
     let (report, target) = (&dispatch.report, &dispatch.target);
     let request = match report.call.provider {
@@ -75,25 +78,37 @@ async fn send(
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let mut answers = Vec::new();
+    let mut last = None;
     for wait in ATTEMPTS {
         if !board.pause(wait).await {
             break;
         }
-        let sent = send_once(board, request.clone()).await;
-        answers.push(sent);
-        if sent.is_some_and(|status| status < 500) {
+        let answer = send_once(board, request.clone()).await;
+        let status = answer.as_ref().map(|answer| answer.status);
+        answers.push(status);
+        if status.is_some_and(|status| status < 500) {
+            last = answer;
             break;
         }
     }
-    answers
+    (answers, last)
 }
 
-async fn send_once(board: &Switchboard, request: outbound::Request) -> Option<u16> {
-    match board.client.send(request, DEADLINE, 4096).await {
-        Ok(answer) => Some(answer.status),
+/// Does what the customer's answer asks for, at a provider that asks by its reports.
+fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer) {
+    let call = &dispatch.report.call;
+    match (call.provider, dispatch.report.event) {
+        (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
+        (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
+    }
+}
+
+async fn send_once(board: &Switchboard, request: outbound::Request) -> Option<outbound::Answer> {
+    match board.client.send(request, DEADLINE, 64 * 1024).await {
+        Ok(answer) => Some(answer),
         Err(error) => {
             tracing::debug!(%error, "simulation: a callback did not arrive");
             None

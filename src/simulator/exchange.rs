@@ -24,13 +24,19 @@ use crate::domain::{Timestamp, provider::ProviderKind};
 pub(super) struct Exchange {
     pub(super) script: Script,
     pub(super) faults: Faults,
-    accounts: HashMap<(ProviderKind, String), String>,
+    accounts: HashMap<(ProviderKind, String), Admitted>,
     lines: BTreeMap<LineNumber, Line>,
     numbers: HashMap<String, LineNumber>,
     placed: u64,
     /// Create requests by callback address, which names the customer's call.
     create_requests: HashMap<String, u32>,
     effects: Vec<Effect>,
+}
+
+/// What is known of an account.
+struct Admitted {
+    secret: String,
+    incoming_url: Option<String>,
 }
 
 /// What a hang-up met.
@@ -88,13 +94,18 @@ impl Exchange {
             provider,
             external_id,
             secret,
+            incoming_url,
         } = account;
-        self.accounts.insert((provider, external_id), secret);
+        let admitted = Admitted {
+            secret,
+            incoming_url,
+        };
+        self.accounts.insert((provider, external_id), admitted);
     }
 
     pub(super) fn secret(&self, provider: ProviderKind, account: &str) -> Option<&str> {
         let key = (provider, account.to_owned());
-        self.accounts.get(&key).map(String::as_str)
+        self.accounts.get(&key).map(|known| known.secret.as_str())
     }
 
     /// The account whose secret `fits`, where a request does not name one.
@@ -104,7 +115,7 @@ impl Exchange {
         fits: impl Fn(&str) -> bool,
     ) -> Option<&str> {
         let mut accounts = self.accounts.iter();
-        let found = accounts.find(|((of, _), secret)| *of == provider && fits(secret))?;
+        let found = accounts.find(|((of, _), known)| *of == provider && fits(&known.secret))?;
         Some(&found.0.1)
     }
 
@@ -145,6 +156,45 @@ impl Exchange {
         let record = line.record.clone();
         self.lines.insert(number, line);
         record
+    }
+
+    /// The only account at `provider`, or the one that is named, that calls can come in to, and
+    /// where it is told of them.
+    pub(super) fn reachable(
+        &self,
+        provider: ProviderKind,
+        name: Option<&str>,
+    ) -> Option<(&str, &str)> {
+        let mut fitting = self
+            .accounts
+            .iter()
+            .filter(|((of, id), _)| *of == provider && name.is_none_or(|name| name == id))
+            .filter_map(|((_, id), known)| Some((id.as_str(), known.incoming_url.as_deref()?)));
+        let only = fitting.next()?;
+        fitting.next().is_none().then_some(only)
+    }
+
+    /// A call comes in.
+    pub(super) fn arrive(&mut self, order: Order, now: Timestamp) -> Record {
+        self.placed += 1;
+        let number = LineNumber(self.placed);
+        self.numbers.insert(order.id.clone(), number);
+        let line = Line::arrive(number, order, self.script, now, &mut self.effects);
+        let record = line.record.clone();
+        self.lines.insert(number, line);
+        record
+    }
+
+    /// The customer has a call of `account` do something; `None`: it has no such call.
+    pub(super) fn command<T>(
+        &mut self,
+        account: &str,
+        id: &str,
+        act: impl FnOnce(&mut Line, &mut Vec<Effect>) -> T,
+    ) -> Option<T> {
+        let number = self.number_of(account, id)?;
+        let line = self.lines.get_mut(&number)?;
+        Some(act(line, &mut self.effects))
     }
 
     /// Counts a hang-up request, whether or not it will be answered.
@@ -231,6 +281,9 @@ impl Exchange {
             (PartyAct::Hangup, State::InProgress) => {
                 line.end(State::Completed, None, now, effects);
             }
+            (PartyAct::Hangup, State::Ringing) if line.record.inbound => {
+                line.end(State::Canceled, Some(487), now, effects);
+            }
             (PartyAct::Busy, State::Queued | State::Ringing) => {
                 line.end(State::Busy, sip_code.or(Some(486)), now, effects);
             }
@@ -276,7 +329,8 @@ impl Exchange {
             }
             let target = line.callback.clone()?;
             let key = (provider, line.record.account.clone());
-            let secret = self.accounts.get(&key).cloned().unwrap_or_default();
+            let known = self.accounts.get(&key);
+            let secret = known.map_or_else(String::new, |known| known.secret.clone());
             return Some(Dispatch {
                 report,
                 target,

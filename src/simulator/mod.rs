@@ -7,7 +7,7 @@
 //! the control API under `/_sim` (`server`).
 //!
 //! Not imitated: media, the carrying out of call scripts (they are checked for form only), prices,
-//! rate limits and concurrency limits of their own accord, incoming calls, other regions.
+//! rate limits and concurrency limits of their own accord, other regions.
 //!
 //! The invariant: nothing here is shared with the adapters in `providers`, signatures included. An
 //! imitation that shared their code would agree with their mistakes. It speaks plain HTTP and
@@ -23,6 +23,7 @@ mod fault;
 mod listener;
 mod pace;
 mod receiver;
+mod report;
 mod script;
 mod server;
 mod switchboard;
@@ -31,13 +32,14 @@ mod telnyx;
 mod tests;
 mod twilio;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 pub use receiver::{Delivery, Receiver};
 
 use serde_json::{Value, json};
 
 use crate::{ambient::Ambient, domain::provider::ProviderKind};
+use switchboard::Switchboard;
 
 /// An account that the simulator lets in.
 #[derive(Clone)]
@@ -49,6 +51,9 @@ pub struct SimulatedAccount {
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
     pub secret: String,
+    /// Where it tells of calls that come in, and of what becomes of them until it is told another
+    /// address; `None`: no call can come in.
+    pub incoming_url: Option<String>,
 }
 
 impl SimulatedAccount {
@@ -64,6 +69,7 @@ impl SimulatedAccount {
 /// A running simulator. It serves until the ambient tasks are told to stop, not until dropped.
 pub struct Simulator {
     address: SocketAddr,
+    board: Arc<Switchboard>,
 }
 
 impl Simulator {
@@ -76,8 +82,13 @@ impl Simulator {
         ambient: Ambient,
         accounts: Vec<SimulatedAccount>,
     ) -> io::Result<Self> {
-        let address = server::start(listen, ambient, accounts).await?;
-        Ok(Self { address })
+        let (address, board) = server::start(listen, ambient, accounts).await?;
+        Ok(Self { address, board })
+    }
+
+    /// Lets an account in, or replaces what is known of it.
+    pub fn admit(&self, account: SimulatedAccount) {
+        self.board.with(|exchange| exchange.admit(account));
     }
 
     /// `http://127.0.0.1:PORT`. Below it each provider has its face under its name, and an

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     SimulatedAccount,
+    call::{CallbackTarget, Order},
     exchange::{ActRefused, PartyAct},
     fault::FaultOrder,
     listener::{self, Asked, Handled, Reply},
@@ -25,7 +26,8 @@ use crate::{
 };
 
 const ROUTES: &str = "GET /_sim/calls, GET /_sim/calls/{id}, \
-    POST /_sim/calls/{id}/answer|hangup|busy|no-answer|fail, POST /_sim/faults, \
+    POST /_sim/calls/{id}/answer|hangup|busy|no-answer|fail, POST /_sim/inbound, \
+    POST /_sim/faults, \
     POST /_sim/script, POST /_sim/accounts, GET /_sim/stats, DELETE /_sim";
 
 /// Listens, lets the accounts in, and serves in the background.
@@ -33,7 +35,7 @@ pub(super) async fn start(
     listen: SocketAddr,
     ambient: Ambient,
     accounts: Vec<SimulatedAccount>,
-) -> io::Result<SocketAddr> {
+) -> io::Result<(SocketAddr, Arc<Switchboard>)> {
     let client = Client::new(Options {
         reach: Reach::PublicAndLoopback,
         connect_timeout: Duration::from_secs(5),
@@ -44,10 +46,12 @@ pub(super) async fn start(
     for account in accounts {
         board.with(|exchange| exchange.admit(account));
     }
-    listener::serve(listen, &ambient, move |asked| {
-        answer(Arc::clone(&board), asked)
+    let serving = Arc::clone(&board);
+    let address = listener::serve(listen, &ambient, move |asked| {
+        answer(Arc::clone(&serving), asked)
     })
-    .await
+    .await?;
+    Ok((address, board))
 }
 
 async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
@@ -86,6 +90,7 @@ fn control(board: &Arc<Switchboard>, asked: &Asked) -> Reply {
         }),
         (&Method::GET, ("_sim", "calls", id, "", None)) => show(board, id),
         (&Method::POST, ("_sim", "calls", id, act, None)) => take_part(board, id, act, &asked.body),
+        (&Method::POST, ("_sim", "inbound", "", "", None)) => call_in(board, &asked.body),
         (&Method::POST, ("_sim", "faults", "", "", None)) => order_fault(board, &asked.body),
         (&Method::POST, ("_sim", "script", "", "", None)) => change_script(board, &asked.body),
         (&Method::POST, ("_sim", "accounts", "", "", None)) => admit(board, &asked.body),
@@ -163,6 +168,54 @@ struct NewAccount {
     provider: ProviderKind,
     external_id: String,
     secret: String,
+    incoming_url: Option<String>,
+}
+
+/// A call that comes in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncomingOrder {
+    provider: ProviderKind,
+    /// The provider's name for the account; not needed where there is only one.
+    account: Option<String>,
+    /// The number that is called.
+    to: String,
+    from: String,
+}
+
+fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
+    let wanted = match read_whole::<IncomingOrder>(body) {
+        Ok(wanted) => wanted,
+        Err(reply) => return reply,
+    };
+    let bytes: [u8; 16] = board.ambient.entropy.bytes();
+    let now = board.now();
+    board.with(|exchange| {
+        let reachable = exchange.reachable(wanted.provider, wanted.account.as_deref());
+        let Some((account, url)) = reachable else {
+            return refuse(
+                409,
+                "name an account that has an incoming_url: POST /_sim/accounts sets it",
+            );
+        };
+        let order = Order {
+            provider: wanted.provider,
+            id: match wanted.provider {
+                ProviderKind::Twilio => twilio::call_id(bytes),
+                ProviderKind::Telnyx => telnyx::call_id(bytes),
+            },
+            account: account.to_owned(),
+            to: wanted.to,
+            from: wanted.from,
+            callback: Some(CallbackTarget::everything_to(url.to_owned())),
+            ring_timeout: Duration::from_mins(1),
+            time_limit: Duration::from_hours(4),
+            runnable: true,
+            client_state: None,
+            command_id: None,
+        };
+        Reply::json(201, &exchange.arrive(order, now))
+    })
 }
 
 fn admit(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
@@ -174,6 +227,7 @@ fn admit(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
         provider: account.provider,
         external_id: account.external_id,
         secret: account.secret,
+        incoming_url: account.incoming_url,
     };
     let shown = json!({
         "provider": account.provider,

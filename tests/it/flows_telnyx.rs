@@ -20,6 +20,7 @@ async fn connect(app: &TestApp, public_key: Option<String>) -> ProviderAccountId
         provider: ProviderKind::Telnyx,
         external_id: "1494404757140276705".to_owned(),
         secret: app.ambient.entropy.uuid().to_string(),
+        incoming_url: None,
     };
     let mut credentials = account.credentials();
     let body =

@@ -405,7 +405,7 @@ const END: &str = "
 
 /// One violation at least of every CHECK of calls. Where one would violate two, PostgreSQL names
 /// the alphabetically first.
-const VIOLATIONS: [(&str, &str); 24] = [
+const VIOLATIONS: [(&str, &str); 25] = [
     (
         "calls_provider_check",
         "UPDATE calls SET provider = 'pigeon'",
@@ -413,6 +413,10 @@ const VIOLATIONS: [(&str, &str); 24] = [
     (
         "calls_provider_call_id_check",
         "UPDATE calls SET provider_call_id = ''",
+    ),
+    (
+        "calls_provider_host_check",
+        "UPDATE calls SET provider_host = ''",
     ),
     ("calls_version_check", "UPDATE calls SET version = 0"),
     (

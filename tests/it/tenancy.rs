@@ -67,7 +67,7 @@ async fn send(
     let (path, mut body) = (operation.url(names), operation.body(names));
     let mut headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
     let mut signature = String::new();
-    if operation.id == "provider_callback" {
+    if operation.id.starts_with("provider_") {
         let form = [
             ("AccountSid", stranger.account_sid.as_str()),
             ("CallSid", "CA00000000000000000000000000000000"),
@@ -162,7 +162,7 @@ async fn on_every_route_anothers_id_is_an_unknown_id() {
 
                 // Who cannot sign for an account is refused whether or not there is one.
                 let refusals = match operation.id.as_str() {
-                    "provider_callback" => &[403, 404][..],
+                    "provider_callback" | "provider_account_callback" => &[403, 404][..],
                     _ => &[404],
                 };
                 let title = operation.title();

@@ -3,6 +3,7 @@
 pub mod end;
 pub mod ends;
 pub mod observe;
+pub mod receive;
 pub mod record_dial;
 pub mod record_hang_up;
 pub mod start;

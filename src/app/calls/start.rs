@@ -153,6 +153,7 @@ fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -
         provider: account.provider,
         provider_account_id: account.id,
         provider_call_id: None,
+        provider_host: None,
         version: 1,
         last_sequence: 0,
         status: CallStatus::Initiating,

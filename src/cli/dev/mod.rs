@@ -19,7 +19,7 @@ use crate::{
     config::{self, Config},
     db,
     domain::{OrgScope, webhook::signature::SigningSecret},
-    simulator::{Receiver, Simulator},
+    simulator::{Receiver, SimulatedAccount, Simulator},
     telemetry::log,
 };
 
@@ -96,6 +96,17 @@ async fn serve(
         run_loops: true,
     })
     .await?;
+    for account in keys.accounts() {
+        let id = demo.provider_accounts.get(&account.provider);
+        let incoming_url = id.map(|id| {
+            let provider = account.provider.as_str();
+            format!("http://{}/callbacks/{provider}/{id}", node.address)
+        });
+        simulator.admit(SimulatedAccount {
+            incoming_url,
+            ..account
+        });
+    }
     let card = demo.card(
         &node,
         &simulator,
@@ -144,9 +155,9 @@ async fn point_at(
     receiver: &Receiver,
 ) -> Result<(), Failure> {
     let scope = OrgScope::assume(demo.organization_id);
-    for (provider, account_id) in demo.accounts() {
+    for (provider, account_id) in &demo.provider_accounts {
         let base = format!("{}/{}", simulator.base_url(), provider.as_str());
-        db::provider_accounts::set_api_base_url(&app.db, scope, account_id, &base).await?;
+        db::provider_accounts::set_api_base_url(&app.db, scope, *account_id, &base).await?;
     }
     let url = format!("{}/", receiver.base_url());
     db::webhook_endpoints::set_url(&app.db, scope, demo.webhook_endpoint_id, &url).await?;

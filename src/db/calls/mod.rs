@@ -4,7 +4,7 @@ mod effects;
 mod row;
 
 use serde_json::Value;
-use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, types::Json};
 
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
 pub(super) use row::{COLUMNS, CallRow};
@@ -49,7 +49,7 @@ pub async fn find(db: &Db, scope: OrgScope, reference: &CallRef) -> Result<Optio
             sqlx::query_as!(
                 CallRow,
                 "/* db::calls::find */ SELECT organization_id, id, agent_id, provider,
-                    provider_account_id, provider_call_id, version, last_sequence, status,
+                    provider_account_id, provider_call_id, provider_host, version, last_sequence, status,
                     direction, from_number, to_number, client_reference, metadata, test,
                     max_duration_seconds, ring_timeout_seconds, dial_state, dial_started_at,
                     created_at, ringing_at, answered_at, ended_at, ended_reason, ended_side,
@@ -66,6 +66,37 @@ pub async fn find(db: &Db, scope: OrgScope, reference: &CallRef) -> Result<Optio
                 reference.0
             )
             .fetch_optional(&db.pool),
+        )
+        .await?;
+    Ok(row.map(Call::from))
+}
+
+/// Finds a call of an account by the provider's name for it, or by ours where the provider took
+/// that for its own. One statement.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find_at_provider(
+    db: &Db,
+    scope: OrgScope,
+    account_id: ProviderAccountId,
+    provider_call_id: &str,
+) -> Result<Option<Call>> {
+    let statement = format!(
+        "/* db::calls::find_at_provider */ SELECT {COLUMNS} FROM calls
+        WHERE organization_id = $1 AND (provider_call_id = $3 OR id = $4)
+            AND provider_account_id = $2
+        LIMIT 1"
+    );
+    let row = db
+        .run(
+            "find a provider's call",
+            sqlx::query_as::<_, CallRow>(AssertSqlSafe(statement))
+                .bind(scope.id())
+                .bind(account_id)
+                .bind(provider_call_id)
+                .bind(provider_call_id.parse::<CallId>().ok())
+                .fetch_optional(&db.pool),
         )
         .await?;
     Ok(row.map(Call::from))

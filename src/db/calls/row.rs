@@ -23,6 +23,7 @@ pub(in crate::db) struct CallRow {
     pub(super) provider: ProviderKind,
     pub(super) provider_account_id: ProviderAccountId,
     pub(super) provider_call_id: Option<String>,
+    pub(super) provider_host: Option<String>,
     pub(super) version: i64,
     pub(super) last_sequence: i64,
     pub(super) status: CallStatus,
@@ -66,7 +67,7 @@ pub(in crate::db) struct CallRow {
 
 /// The columns of [`CallRow`], for statements that are put together.
 pub(in crate::db) const COLUMNS: &str = "organization_id, id, agent_id, provider, provider_account_id, \
-    provider_call_id, version, last_sequence, status, direction, from_number, to_number, \
+    provider_call_id, provider_host, version, last_sequence, status, direction, from_number, to_number, \
     client_reference, metadata, test, max_duration_seconds, ring_timeout_seconds, dial_state, \
     dial_started_at, created_at, ringing_at, answered_at, ended_at, ended_reason, ended_side, \
     provider_cause, heard_at, wish_state, wish_requested_at, wish_reason, wish_initiator, \
@@ -84,6 +85,7 @@ impl<'r> sqlx::FromRow<'r, PgRow> for CallRow {
             provider: cells.next("provider")?,
             provider_account_id: cells.next("provider_account_id")?,
             provider_call_id: cells.next("provider_call_id")?,
+            provider_host: cells.next("provider_host")?,
             version: cells.next("version")?,
             last_sequence: cells.next("last_sequence")?,
             status: cells.next("status")?,
@@ -161,6 +163,7 @@ impl From<CallRow> for Call {
             provider: row.provider,
             provider_account_id: row.provider_account_id,
             provider_call_id: row.provider_call_id,
+            provider_host: row.provider_host,
             version: row.version,
             last_sequence: row.last_sequence,
             status: row.status,
@@ -232,6 +235,7 @@ pub(super) struct ChangedRow<'a> {
     last_sequence: i64,
     status: CallStatus,
     provider_call_id: Option<&'a str>,
+    provider_host: Option<&'a str>,
     dial_state: DialState,
     dial_started_at: Option<Timestamp>,
     ringing_at: Option<Timestamp>,
@@ -262,6 +266,7 @@ impl<'a> From<&'a Call> for ChangedRow<'a> {
             last_sequence: call.last_sequence,
             status: call.status,
             provider_call_id: call.provider_call_id.as_deref(),
+            provider_host: call.provider_host.as_deref(),
             dial_state: call.dial,
             dial_started_at: call.dial_started_at,
             ringing_at: call.ringing_at,

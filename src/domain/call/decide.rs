@@ -148,7 +148,7 @@ impl Draft {
             return Err(Unchanged::Stale);
         }
         let before = self.change.call.status;
-        let learnt_id = self.learn_id(observation);
+        let learnt_id = self.learn_id(observation) | self.learn_host(observation);
         let target = match &observation.progress {
             Progress::Placed => CallStatus::Initiating,
             Progress::Ringing => CallStatus::Ringing,
@@ -191,6 +191,16 @@ impl Draft {
             ),
         }
         Ok(())
+    }
+
+    /// Takes the host that the provider keeps the call at; true when it was news.
+    fn learn_host(&mut self, observation: &Observation) -> bool {
+        let known = &mut self.change.call.provider_host;
+        let news = observation.host.is_some() && *known != observation.host;
+        if news {
+            known.clone_from(&observation.host);
+        }
+        news
     }
 
     /// Takes the provider's id from a report; true when it was news.
@@ -364,5 +374,9 @@ impl Draft {
         self.call().status = CallStatus::InProgress;
         self.call().answered_at = Some(at);
         self.fact(FactType::Connected, from, at);
+        let call = &mut self.change;
+        if call.call.provider.is_commanded() && call.call.wish.is_none() {
+            call.jobs.push(JobKind::InstructCall);
+        }
     }
 }

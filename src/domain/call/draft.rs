@@ -31,6 +31,22 @@ pub fn start(call: Call) -> Change {
     draft.change
 }
 
+/// The first facts of a call that came in and rings, which `call` is changed to carry.
+pub fn receive(call: Call) -> Change {
+    let mut draft = Draft {
+        change: Change::new(call),
+    };
+    let created_at = draft.change.call.created_at;
+    draft.call().status = CallStatus::Ringing;
+    draft.call().ringing_at = Some(created_at);
+    draft.fact(FactType::Started, CallStatus::Initiating, created_at);
+    draft.fact(FactType::Ringing, CallStatus::Initiating, created_at);
+    if draft.change.call.provider.is_commanded() {
+        draft.change.jobs.push(JobKind::AnswerCall);
+    }
+    draft.change
+}
+
 impl Change {
     fn new(call: Call) -> Self {
         Self {

@@ -85,6 +85,7 @@ pub(super) fn queued() -> Call {
         provider: ProviderKind::Twilio,
         provider_account_id: ProviderAccountId(Uuid::from_u128(4)),
         provider_call_id: None,
+        provider_host: None,
         version: 1,
         last_sequence: 0,
         status: CallStatus::Initiating,
@@ -176,6 +177,7 @@ pub(super) fn seen(progress: Progress, at: Option<Timestamp>, source: Source) ->
         progress,
         at,
         source,
+        host: None,
     }
 }
 

@@ -290,6 +290,7 @@ impl World {
                     }
                     JobKind::DialCall => Event::LookedUp(heard.lookup),
                     JobKind::HangUpCall => Event::HungUp(heard.hang_up),
+                    JobKind::AnswerCall | JobKind::InstructCall => return,
                 };
                 self.finish(work, &event);
             }
@@ -323,6 +324,7 @@ impl World {
         }
         let done = self.apply(event).is_none_or(|change| match work.kind {
             JobKind::DialCall => change.call.dial == DialState::Placed,
+            JobKind::AnswerCall | JobKind::InstructCall => true,
             JobKind::HangUpCall => {
                 let state = change.call.wish.map(|wish| wish.state);
                 matches!(state, None | Some(EndState::Confirmed | EndState::Failed))

@@ -24,7 +24,7 @@ use serde_json::Value;
 use time::Duration;
 
 pub use decide::{Decision, Input, Unchanged, decide};
-pub use draft::{Change, start};
+pub use draft::{Change, receive, start};
 pub use end_reason::{EndReason, EndSide, EndState};
 pub use fact::{Fact, FactType};
 pub use metadata::Metadata;
@@ -52,6 +52,8 @@ pub struct Call {
     pub provider_account_id: ProviderAccountId,
     /// The provider's name for the call, once it is known.
     pub provider_call_id: Option<String>,
+    /// The host at which the provider keeps the call, where it told of one.
+    pub provider_host: Option<String>,
     /// Counts every change; a change is applied only to the version it was decided on.
     pub version: i64,
     /// The newest fact's number.

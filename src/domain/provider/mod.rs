@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub use observation::{Observation, Progress, Source};
 pub use outcome::{
-    Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderAnswer,
+    Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
+    LookupOutcome, ProviderAnswer,
 };
 
 /// Who carries a call.
@@ -40,5 +41,14 @@ impl ProviderKind {
     /// The name in answers, paths, metrics and the database.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Whether a call is told what to do by requests of ours, and not by our answers to what the
+    /// provider asks.
+    pub fn is_commanded(self) -> bool {
+        match self {
+            Self::Twilio => false,
+            Self::Telnyx => true,
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 /// A report about a call's progress, from a callback, a read or an answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The provider's name for the call; learnt from the report when we do not know it yet.
     pub provider_call_id: String,
@@ -17,10 +17,14 @@ pub struct Observation {
     /// When it happened by the provider's clock (often whole seconds); `None`: not said.
     pub at: Option<Timestamp>,
     pub source: Source,
+    /// Where at the provider the call is kept, for one that keeps calls in regions: the host of its
+    /// API there. `None`: not said.
+    pub host: Option<String>,
 }
 
 /// How far a call has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// The provider has taken the call and has nothing further to say.
     Placed,
@@ -60,6 +64,10 @@ pub enum Source {
     Callback,
     /// We read the call at the provider.
     Fetch,
+    /// We read the list of all that lives at the provider.
+    Listing,
+    /// The provider told us over a websocket that we hold.
+    Socket,
     /// The provider's answer to our request to hang up.
     HangUpAnswer,
     /// The provider's answer to our request to dial.

@@ -4,7 +4,7 @@
 use time::Duration;
 
 use super::Observation;
-use crate::domain::call::EndReason;
+use crate::domain::{CallId, Timestamp, call::EndReason};
 
 /// An outcome together with what the provider literally said, for the receipt.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,47 @@ pub enum FetchOutcome {
     },
     /// Credentials refused.
     Refused,
+}
+
+/// The outcome of telling a call what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructOutcome {
+    Done,
+    /// The provider has no such call any more: nothing to do, and evidence of nothing.
+    Gone,
+    /// Not carried out, or perhaps; ask again.
+    Retry {
+        after: Option<Duration>,
+    },
+    /// Refused for good.
+    Refused,
+}
+
+/// The outcome of reading a page of what lives on an account.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LiveOutcome {
+    Page {
+        calls: Vec<LiveCall>,
+        /// Names the next page; `None`: this is the last.
+        next: Option<String>,
+    },
+    /// The provider has no such list.
+    Unsupported,
+    /// No answer, or none that tells anything.
+    Unavailable { after: Option<Duration> },
+    /// Credentials refused.
+    Refused,
+}
+
+/// A call that lives at its provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveCall {
+    pub provider_call_id: String,
+    /// Our reference, handed back; `None`: the provider hands none back, or the call is not ours.
+    pub call_id: Option<CallId>,
+    pub host: Option<String>,
+    /// When it was placed or came in; `None`: not said.
+    pub since: Option<Timestamp>,
 }
 
 /// The outcome of looking for a call whose dial we lost sight of.

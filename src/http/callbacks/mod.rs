@@ -9,11 +9,20 @@ use serde_json::json;
 use super::{HttpState, answer::Answer, error, extract::Incoming};
 use crate::{
     app::{
-        calls::observe::{self, Observed, Report},
+        calls::{
+            observe::{self, News, Observed, Report},
+            receive::{self, Arrival, Received},
+        },
         provider_accounts::{self, OpenAccount},
     },
-    domain::{CallId, Error, ErrorCode, OrgScope, ProviderAccountId, Result},
-    providers::{Account, CallbackRefusal, CallbackRequest, Credentials},
+    domain::{
+        CallId, Error, ErrorCode, OrgScope, ProviderAccountId, Result, agent::AgentSettings,
+        call::Call,
+    },
+    providers::{
+        Account, Callback, CallbackRefusal, CallbackRequest, Credentials, Instruction,
+        ProviderCall, Reply, Stage, Told,
+    },
 };
 
 /// The largest callback that is read, in bytes.
@@ -22,7 +31,7 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Receive a provider's report on a call
 ///
 /// For providers. The call is named by our reference in the path; the signature is checked with the
-/// account's own secret over the whole URL.
+/// account's own secret.
 #[utoipa::path(
     post, path = "/callbacks/{provider}/{account_id}/calls/{call_id}", tag = "Callbacks", operation_id = "provider_callback",
     params(
@@ -32,6 +41,7 @@ const MOST_BYTES: usize = 64 * 1024;
     ),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "In the provider's own form"),
     responses(
+        (status = 200, description = "Durable; the body tells what the call is to do, in the provider's own form", body = String, content_type = "text/xml", example = "<Response><Say>Hello.</Say></Response>"),
         (status = 204, description = "Durable, or known already"),
         (status = 400, description = "Malformed", body = Object, example = json!({"error": "CallSid is missing"})),
         (status = 403, description = "The signature is not this account's, or there is no such account", body = Object, example = json!({"error": "The signature does not match"})),
@@ -41,8 +51,37 @@ const MOST_BYTES: usize = 64 * 1024;
         (status = 503, description = "Not durable: send it again", body = Object, example = json!({"error": "The database does not answer in time and nothing was changed; try again"})),
     )
 )]
-pub(super) async fn callback(State(state): State<HttpState>, mut incoming: Incoming) -> Answer {
-    let (outcome, answer) = match run(&state, &mut incoming).await {
+pub(super) async fn callback(State(state): State<HttpState>, incoming: Incoming) -> Answer {
+    answer(&state, incoming).await
+}
+
+/// Receive a provider's incoming call, or a report that names its call itself
+///
+/// For providers: the URL to configure for a number, application or connection. The agent is found
+/// by the number that was called; a number that nobody has is answered as a rejection.
+#[utoipa::path(
+    post, path = "/callbacks/{provider}/{account_id}", tag = "Callbacks", operation_id = "provider_account_callback",
+    params(
+        ("provider" = String, Path, description = "The provider's name", example = "twilio"),
+        ("account_id" = String, Path, description = "Our id of the provider account"),
+    ),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "In the provider's own form"),
+    responses(
+        (status = 200, description = "Durable; the body tells what the call is to do, or that it is rejected, in the provider's own form", body = String, content_type = "text/xml", example = "<Response><Reject/></Response>"),
+        (status = 204, description = "Durable, or known already"),
+        (status = 400, description = "Malformed", body = Object, example = json!({"error": "CallSid is missing"})),
+        (status = 403, description = "The signature is not this account's, or there is no such account", body = Object, example = json!({"error": "The signature does not match"})),
+        (status = 408, description = "The body did not arrive", body = Object, example = json!({"error": "The request's body did not arrive within 10 seconds; send it again"})),
+        (status = 413, description = "Too large", body = Object, example = json!({"error": "The request's body must be at most 65536 bytes long"})),
+        (status = 503, description = "Not durable: send it again", body = Object, example = json!({"error": "The database does not answer in time and nothing was changed; try again"})),
+    )
+)]
+pub(super) async fn account_callback(State(state): State<HttpState>, incoming: Incoming) -> Answer {
+    answer(&state, incoming).await
+}
+
+async fn answer(state: &HttpState, mut incoming: Incoming) -> Answer {
+    let (outcome, answer) = match run(state, &mut incoming).await {
         Ok(handled) => handled,
         Err(failed) => {
             error::log(&failed, &incoming.context.request_id);
@@ -57,11 +96,15 @@ pub(super) async fn callback(State(state): State<HttpState>, mut incoming: Incom
     answer
 }
 
-async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str, Answer)> {
-    let not_found = || ("unknown", refusal(StatusCode::NOT_FOUND, "Not found"));
+type Handled = (&'static str, Answer);
+
+async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Handled> {
     let body = incoming.body(MOST_BYTES).await?;
     let account_id = incoming.param("account_id").parse::<ProviderAccountId>();
-    let call_id = incoming.param("call_id").parse::<CallId>();
+    let call_id = match incoming.param("call_id") {
+        "" => Ok(None),
+        text => text.parse::<CallId>().map(Some),
+    };
     let (Ok(account_id), Ok(call_id)) = (account_id, call_id) else {
         return Ok(not_found());
     };
@@ -73,16 +116,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
         let (_, answer) = refused_answer(&CallbackRefusal::Signature);
         return Ok(("unknown", answer));
     };
-    let credentials = Credentials::parse(open.provider, &open.credentials)
-        .map_err(|error| Error::internal("read a provider account's credentials", error))?;
-    let account = Account {
-        id: open.id,
-        organization_id: open.organization_id,
-        kind: open.provider,
-        external_id: open.external_id.clone(),
-        api_base_url: open.api_base_url.clone(),
-        credentials,
-    };
+    let account = opened(&open)?;
     let path = incoming
         .uri
         .path_and_query()
@@ -96,42 +130,172 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<(&'static str
         call_id,
         now: state.app.ambient.now(),
     };
-    let callback = match state
+    let read = state
         .providers
-        .callbacks(open.provider)
-        .read(&account, &request)
-    {
+        .callbacks(account.kind)
+        .read(&account, &request);
+    let callback = match read {
         Ok(callback) => callback,
         Err(refused) => return Ok(refused_answer(&refused)),
     };
+    // To its end, also when the provider hangs up on us.
+    let tasks = &state.app.ambient.tasks;
+    let state = state.clone();
+    let task = tasks.spawn(async move { act(&state, &account, call_id, callback).await });
+    task.await
+        .map_err(|error| Error::internal("apply a callback", error))?
+}
+
+fn opened(open: &OpenAccount) -> Result<Account> {
+    let credentials = Credentials::parse(open.provider, &open.credentials)
+        .map_err(|error| Error::internal("read a provider account's credentials", error))?;
+    Ok(Account {
+        id: open.id,
+        organization_id: open.organization_id,
+        kind: open.provider,
+        external_id: open.external_id.clone(),
+        api_base_url: open.api_base_url.clone(),
+        credentials,
+    })
+}
+
+async fn act(
+    state: &HttpState,
+    account: &Account,
+    call_id: Option<CallId>,
+    callback: Callback,
+) -> Result<Handled> {
+    let scope = OrgScope::assume(account.organization_id);
+    let news = match callback.told {
+        Told::Incoming(call) => {
+            let arrival = Arrival {
+                provider_account_id: account.id,
+                receipt_key: callback.receipt_key,
+                provider_call_id: call.provider_call_id,
+                from: call.from,
+                to: call.to,
+                host: call.host,
+                answered_by_reply: call.answered_by_reply,
+                body: callback.raw,
+            };
+            return arrived(state, account, &arrival).await;
+        }
+        Told::Progress(observation) => News::Progress(observation),
+        Told::Finished { provider_call_id } => News::Finished { provider_call_id },
+        Told::Nothing => News::Nothing,
+    };
     let report = Report {
-        provider_account_id: account_id,
+        provider_account_id: account.id,
         receipt_key: callback.receipt_key,
-        observation: callback.observation,
+        news,
         body: callback.raw,
     };
-    let scope = OrgScope::assume(open.organization_id);
-    let app = state.app.clone();
-    let task = state
-        .app
-        .ambient
-        .tasks
-        .spawn(async move { observe::report(&app, scope, call_id, &report).await });
-    let observed = task
-        .await
-        .map_err(|error| Error::internal("apply a callback", error))??;
-    Ok(match observed {
+    let (outcome, call) = match observe::report(&state.app, scope, call_id, &report).await? {
         Observed::Applied(call) => {
             if let Some((latency, confirmed_by)) = call.end_latency() {
                 state
                     .metrics
                     .end(call.provider.as_str(), confirmed_by, latency);
             }
-            ("applied", Answer::empty(StatusCode::NO_CONTENT))
+            ("applied", Some(call))
         }
-        Observed::Stale => ("stale", Answer::empty(StatusCode::NO_CONTENT)),
-        Observed::UnknownCall => not_found(),
-    })
+        Observed::Stale(call) => ("stale", call),
+        Observed::Parked => ("parked", None),
+        Observed::UnknownCall => return Ok(not_found()),
+    };
+    let asks = callback.asks;
+    let Some(call) = call.filter(|call| asks && call.is_live() && call.wish.is_none()) else {
+        // A call that is over, or is to be, is told to do nothing.
+        let answer = if asks {
+            replied(state.providers.callbacks(account.kind).rejection())
+        } else {
+            Answer::empty(StatusCode::NO_CONTENT)
+        };
+        return Ok((outcome, answer));
+    };
+    let settings = receive::settings(&state.app, scope, &call).await?;
+    Ok((outcome, instructed(state, account, &call, &settings)))
+}
+
+async fn arrived(state: &HttpState, account: &Account, arrival: &Arrival) -> Result<Handled> {
+    let scope = OrgScope::assume(account.organization_id);
+    match receive::receive(&state.app, scope, arrival).await? {
+        Received::Taken { call, settings } => {
+            Ok(("incoming", instructed(state, account, &call, &settings)))
+        }
+        Received::NotTaken => {
+            turn_away(state, account, arrival);
+            let rejection = state.providers.callbacks(account.kind).rejection();
+            Ok(("rejected", replied(rejection)))
+        }
+    }
+}
+
+/// Has a provider that is commanded turn the call away. Once: a caller for whom it fails hears the
+/// provider's own silence and gives up.
+fn turn_away(state: &HttpState, account: &Account, arrival: &Arrival) {
+    let (providers, account) = (Arc::clone(&state.providers), account.clone());
+    let (id, host) = (arrival.provider_call_id.clone(), arrival.host.clone());
+    drop(state.app.ambient.tasks.spawn(async move {
+        let Some(commands) = providers.commands(account.kind) else {
+            return;
+        };
+        let call = ProviderCall {
+            id: &id,
+            host: host.as_deref(),
+        };
+        let rejected = commands.reject(&account, call).await;
+        tracing::info!(
+            org.id = %account.organization_id, outcome = ?rejected.outcome,
+            "turned an incoming call away"
+        );
+    }));
+}
+
+/// What the provider is to do with the call; a call whose agent cannot be understood is rejected.
+fn instructed(
+    state: &HttpState,
+    account: &Account,
+    call: &Call,
+    settings: &AgentSettings,
+) -> Answer {
+    let instruction = Instruction {
+        call_id: call.id,
+        stage: if call.answered_at.is_some() {
+            Stage::Answered
+        } else {
+            Stage::Incoming
+        },
+        answer: &settings.answer,
+        limits: call.limits,
+        callback_url: format!(
+            "{}/callbacks/{}/{}/calls/{}",
+            state.public_url,
+            account.kind.as_str(),
+            account.id,
+            call.id
+        ),
+    };
+    let callbacks = state.providers.callbacks(account.kind);
+    match callbacks.instructions(account, &instruction) {
+        Ok(reply) => replied(reply),
+        Err(problem) => {
+            tracing::warn!(org.id = %call.organization_id, call.id = %call.id, problem, "an agent's settings cannot be carried out");
+            replied(callbacks.rejection())
+        }
+    }
+}
+
+fn replied(reply: Reply) -> Answer {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    match reply.content_type {
+        Some(content_type) => Answer::text(status, content_type, reply.body),
+        None => Answer::empty(status),
+    }
+}
+
+fn not_found() -> Handled {
+    ("unknown", refusal(StatusCode::NOT_FOUND, "Not found"))
 }
 
 fn refused_answer(refused: &CallbackRefusal) -> (&'static str, Answer) {

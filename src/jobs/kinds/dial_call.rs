@@ -13,7 +13,7 @@ use crate::{
         job::LeasedJob,
         provider::{Answered, DialOutcome, LookupOutcome},
     },
-    jobs::{Jobs, scope_of, worker::log_failure},
+    jobs::{Jobs, callback_url, scope_of, worker::log_failure},
     providers::{Account, DialLookup, DialRequest},
 };
 
@@ -94,10 +94,7 @@ async fn ask(jobs: &Jobs, account: &Account, settings: &AgentSettings, call: &Ca
         to: &call.to,
         answer: &settings.answer,
         limits: call.limits,
-        callback_url: format!(
-            "{}/callbacks/{provider}/{}/calls/{}",
-            jobs.public_url, account.id, call.id
-        ),
+        callback_url: callback_url(&jobs.public_url, account, call.id),
     };
     let Answered { outcome, answer } = jobs
         .providers

@@ -12,7 +12,7 @@ use crate::{
         provider::{Answered, FetchOutcome, HangUpOutcome, Observation, Progress, ProviderAnswer},
     },
     jobs::{Jobs, scope_of},
-    providers::{Account, CallControl},
+    providers::{Account, CallControl, ProviderCall},
 };
 
 /// How long a read behind the hang-up may take. A read and a hang-up before it may have taken their
@@ -23,13 +23,13 @@ const READ_WITHIN: Duration = Duration::from_secs(1);
 pub(in crate::jobs) async fn run(jobs: &Jobs, job: &LeasedJob, call: Call) -> Result<()> {
     let scope = scope_of(job);
     let wished = call.is_live() && call.wish.is_some();
-    let Some(provider_call_id) = call.provider_call_id.clone().filter(|_| wished) else {
+    let Some(at_provider) = ProviderCall::of(&call).filter(|_| wished) else {
         // Over, or not placed yet: the dial's record starts the hang-up when there is an id.
         return db::jobs::finish(&jobs.app.db, scope, job.id, job.lease).await;
     };
     let started_at = jobs.app.ambient.now();
     let answered = match jobs.account(call.provider_account_id).await? {
-        Some(account) => ask(jobs, &account, &call, &provider_call_id).await,
+        Some(account) => ask(jobs, &account, &call, at_provider).await,
         None => disconnected(),
     };
     let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
@@ -51,7 +51,7 @@ async fn ask(
     jobs: &Jobs,
     account: &Account,
     call: &Call,
-    provider_call_id: &str,
+    at_provider: ProviderCall<'_>,
 ) -> Answered<HangUpOutcome> {
     let provider = jobs.providers.calls(account.kind);
     let accepted_before = call
@@ -59,7 +59,7 @@ async fn ask(
         .as_ref()
         .is_some_and(|wish| matches!(wish.state, EndState::Accepted | EndState::Unconfirmed));
     if accepted_before {
-        let read = provider.fetch(account, provider_call_id).await;
+        let read = provider.fetch(account, at_provider).await;
         if let Some(observation) = ended(&read.outcome) {
             return Answered {
                 outcome: HangUpOutcome::Ended(observation),
@@ -67,11 +67,11 @@ async fn ask(
             };
         }
     }
-    let asked = provider.hang_up(account, provider_call_id).await;
+    let asked = provider.hang_up(account, at_provider).await;
     match asked.outcome {
         HangUpOutcome::AlreadyOver => {
             // Evidence by itself; the read adds the provider's own times, which the bill follows.
-            match ended(&read_soon(provider, account, provider_call_id).await) {
+            match ended(&read_soon(provider, account, at_provider).await) {
                 Some(observation) => Answered {
                     outcome: HangUpOutcome::Ended(observation),
                     answer: asked.answer,
@@ -80,7 +80,7 @@ async fn ask(
             }
         }
         HangUpOutcome::NotFound => {
-            let read = read_soon(provider, account, provider_call_id).await;
+            let read = read_soon(provider, account, at_provider).await;
             Answered {
                 outcome: after_not_found(read),
                 answer: asked.answer,
@@ -96,9 +96,9 @@ async fn ask(
 async fn read_soon(
     provider: &dyn CallControl,
     account: &Account,
-    provider_call_id: &str,
+    at_provider: ProviderCall<'_>,
 ) -> FetchOutcome {
-    let read = provider.fetch(account, provider_call_id);
+    let read = provider.fetch(account, at_provider);
     match tokio::time::timeout(READ_WITHIN, read).await {
         Ok(read) => read.outcome,
         Err(_elapsed) => FetchOutcome::Unavailable { after: None },

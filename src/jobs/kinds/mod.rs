@@ -3,4 +3,5 @@
 pub(super) mod deliver_webhook;
 pub(super) mod dial_call;
 pub(super) mod hang_up_call;
+pub(super) mod instruct_call;
 pub(super) mod reconcile_calls;

@@ -18,6 +18,7 @@ use crate::{
         provider::FetchOutcome,
     },
     jobs::Jobs,
+    providers::ProviderCall,
 };
 
 /// How many calls one round looks at.
@@ -100,11 +101,11 @@ async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<Option<Call>> 
     let Some(account) = jobs.account(call.provider_account_id).await? else {
         return Ok(None);
     };
-    let Some(provider_call_id) = call.provider_call_id.clone() else {
+    let provider = jobs.providers.calls(account.kind);
+    let Some(at_provider) = ProviderCall::of(&call) else {
         return Ok(None);
     };
-    let provider = jobs.providers.calls(account.kind);
-    match provider.fetch(&account, &provider_call_id).await.outcome {
+    match provider.fetch(&account, at_provider).await.outcome {
         FetchOutcome::Found(observation) => {
             let call = observe::fetched(&jobs.app, scope, call, &observation).await?;
             Ok(Some(call))

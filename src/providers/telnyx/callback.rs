@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::provider::{Observation, Progress, Source},
-    providers::{Account, Callback, CallbackRefusal, CallbackRequest},
+    providers::{Account, Callback, CallbackRefusal, CallbackRequest, IncomingCall, Told},
 };
 
 const SIGNATURE: &str = "telnyx-signature-ed25519";
@@ -58,28 +58,55 @@ pub(super) fn read(
     {
         return Err(CallbackRefusal::WrongAccount);
     }
-    let progress = match event.event_type.as_str() {
-        "call.initiated" => Some(Progress::Placed),
-        "call.answered" => Some(Progress::Answered),
-        "call.hangup" => Some(map::ended(&payload)),
-        _ => None,
-    };
-    let observation = match progress {
-        Some(progress) => Some(Observation {
-            provider_call_id: call_of(request, &payload)?,
-            progress,
-            at: event.occurred_at.as_deref().and_then(wire::instant),
-            source: Source::Callback,
-        }),
-        None => None,
-    };
     Ok(Callback {
+        told: told(
+            request,
+            &event.event_type,
+            &payload,
+            event.occurred_at.as_deref(),
+        )?,
         receipt_key: event.id,
-        observation,
+        asks: false,
         // They do not count their events.
         sequence: None,
         raw: storable(serde_json::from_slice(request.body).unwrap_or_default()),
     })
+}
+
+fn told(
+    request: &CallbackRequest<'_>,
+    event_type: &str,
+    payload: &wire::Payload,
+    occurred_at: Option<&str>,
+) -> Result<Told, CallbackRefusal> {
+    let incoming = payload.direction.as_deref() == Some("incoming");
+    let progress = match event_type {
+        "call.initiated" if incoming && request.call_id.is_none() => {
+            return Ok(Told::Incoming(IncomingCall {
+                provider_call_id: call_of(request, payload)?,
+                from: payload.from.clone().unwrap_or_default(),
+                to: payload.to.clone().unwrap_or_default(),
+                host: None,
+                answered_by_reply: false,
+            }));
+        }
+        "call.initiated" => Progress::Placed,
+        "call.answered" => Progress::Answered,
+        "call.hangup" => map::ended(payload),
+        "call.speak.ended" => {
+            return Ok(Told::Finished {
+                provider_call_id: call_of(request, payload)?,
+            });
+        }
+        _ => return Ok(Told::Nothing),
+    };
+    Ok(Told::Progress(Observation {
+        provider_call_id: call_of(request, payload)?,
+        progress,
+        at: occurred_at.and_then(wire::instant),
+        source: Source::Callback,
+        host: None,
+    }))
 }
 
 fn verify(keys: &Keys, request: &CallbackRequest<'_>) -> Result<(), CallbackRefusal> {
@@ -106,7 +133,8 @@ fn call_of(
     if payload.connection_id.is_none() {
         return Err(malformed("connection_id is missing"));
     }
-    if payload.client_state.as_deref() != Some(&client_state(request.call_id)) {
+    let named = request.call_id.map(client_state);
+    if named.is_some() && payload.client_state != named {
         return Err(malformed("client_state does not name the call of the URL"));
     }
     payload

@@ -9,15 +9,15 @@ use time::Duration;
 
 use super::{
     Keys,
-    request::{client_state, is_call_id},
-    wire::{self, CALL_HAS_ENDED, INVALID_CALL_CONTROL_ID, NOT_E164, Payload},
+    request::{client_state, is_call_id, referenced},
+    wire::{self, CALL_HAS_ENDED, INVALID_CALL_CONTROL_ID, NOT_ANSWERED_YET, NOT_E164, Payload},
 };
 use crate::{
     domain::{
         call::{CallStatus, EndReason},
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, Observation, Progress,
-            ProviderAnswer, Source,
+            DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
+            LookupOutcome, Observation, Progress, ProviderAnswer, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -153,6 +153,62 @@ pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> Page {
     }
 }
 
+/// A page of the calls that live on the connection.
+pub(super) fn live(heard: &Heard) -> LiveOutcome {
+    const UNCLEAR: LiveOutcome = LiveOutcome::Unavailable { after: None };
+    let Ok(answer) = heard else { return UNCLEAR };
+    match answer.status {
+        200..=299 => {}
+        401 | 403 => return LiveOutcome::Refused,
+        _ => {
+            let after = retry_after(answer);
+            return LiveOutcome::Unavailable { after };
+        }
+    }
+    let Some(list) = wire::parse::<wire::CallList>(&answer.body) else {
+        return UNCLEAR;
+    };
+    let calls = list.data.iter().filter_map(|call| {
+        Some(LiveCall {
+            provider_call_id: call.call_control_id.clone().filter(|id| is_call_id(id))?,
+            call_id: call.client_state.as_deref().and_then(referenced),
+            host: None,
+            since: call.start_time.as_deref().and_then(wire::instant),
+        })
+    });
+    let calls = calls.collect();
+    match list.meta {
+        Some(meta) if meta.next.is_some() => match meta.cursors.and_then(|it| it.after) {
+            Some(next) => LiveOutcome::Page {
+                calls,
+                next: Some(next),
+            },
+            None => UNCLEAR,
+        },
+        _ => LiveOutcome::Page { calls, next: None },
+    }
+}
+
+/// The outcome of a command other than to hang up. The same command again is ignored by them, or
+/// refused as out of place: either way it does no harm.
+pub(super) fn command(heard: &Heard) -> InstructOutcome {
+    let Ok(answer) = heard else {
+        return InstructOutcome::Retry { after: None };
+    };
+    let error = wire::error(&answer.body);
+    match (
+        answer.status,
+        error.as_ref().map(|error| error.code.as_str()),
+    ) {
+        (200..=299, _) => InstructOutcome::Done,
+        (404, _) | (422, Some(CALL_HAS_ENDED | INVALID_CALL_CONTROL_ID)) => InstructOutcome::Gone,
+        (408 | 429 | 500..=599, _) | (422, Some(NOT_ANSWERED_YET)) => InstructOutcome::Retry {
+            after: retry_after(answer),
+        },
+        _ => InstructOutcome::Refused,
+    }
+}
+
 /// What they literally said, for the receipt.
 pub(super) fn answer(account: &Account, heard: &Heard) -> ProviderAnswer {
     let secrets = Keys::of(account).map_or_else(Vec::new, Keys::secrets);
@@ -242,6 +298,7 @@ fn placed(call: &wire::Call, source: Source) -> Option<Observation> {
         progress: Progress::Placed,
         at: call.start_time.as_deref().and_then(wire::instant),
         source,
+        host: None,
     })
 }
 
@@ -268,6 +325,7 @@ fn observation(call: &wire::Call) -> Option<Observation> {
         },
         at: Some(ended_at),
         source: Source::Fetch,
+        host: None,
     })
 }
 

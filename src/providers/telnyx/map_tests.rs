@@ -152,6 +152,7 @@ fn each_answer_to_a_dial_has_its_outcome() {
             progress: Progress::Placed,
             at,
             source: Source::DialAnswer,
+            host: None,
         })
     };
     let rejected = || refused(EndReason::ProviderRejected);
@@ -309,6 +310,7 @@ fn a_lost_dial_is_the_active_call_that_carries_our_id_and_no_other() {
         progress: Progress::Placed,
         at: None,
         source: Source::Fetch,
+        host: None,
     }));
     let theirs = || {
         one(

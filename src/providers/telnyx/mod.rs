@@ -3,12 +3,10 @@
 //! This file sends; it decides nothing. [`request`] builds what is asked, [`map`] says what the
 //! answer means. The contract is <https://developers.telnyx.com/api/call-control/dial-call>.
 //!
-//! A limit: [`Answer::Say`](crate::domain::agent::Answer::Say) is not spoken. Their dial takes no
-//! instructions; a sentence is a `speak` command of its own, to be sent once the call is answered,
-//! and no provider is asked for anything at that moment yet. Such a call is placed, reported, billed
-//! and ended like any other, and the callee hears nothing. Streams begin by themselves.
+//! Calls are commanded: one that comes in is answered by a request, and a sentence is a `speak`
+//! command once somebody has answered. Streams begin by themselves.
 //!
-//! Another: a `call.hangup` does not say for how long the call was answered. If it is the only event
+//! A limit: a `call.hangup` does not say for how long the call was answered. If it is the only event
 //! that arrives (they promise no order), the call counts as never answered and costs nothing.
 
 mod callback;
@@ -26,13 +24,15 @@ mod tests;
 
 use super::{
     Account, BoxFuture, CallControl, Callback, CallbackRefusal, CallbackRequest, Callbacks,
-    Deadlines, DialLookup, DialRequest,
+    Commands, Deadlines, DialLookup, DialRequest, Instruction, ProviderCall, Reply, Stage,
 };
 use crate::{
     domain::{
+        agent::Answer,
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderAnswer,
+            Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
+            LookupOutcome, ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -139,6 +139,30 @@ impl Telnyx {
         )
     }
 
+    async fn ask_for_live(&self, account: &Account, cursor: Option<&str>) -> Answered<LiveOutcome> {
+        let http = match request::active_calls(account, cursor) {
+            Ok(http) => http,
+            Err(problem) => {
+                return not_asked(LiveOutcome::Unavailable { after: None }, problem);
+            }
+        };
+        let heard = self.ask(http, MAX_LIST_BYTES).await;
+        answered(map::live(&heard), account, &heard)
+    }
+
+    async fn command(
+        &self,
+        account: &Account,
+        http: Result<outbound::Request, String>,
+    ) -> Answered<InstructOutcome> {
+        let http = match http {
+            Ok(http) => http,
+            Err(problem) => return not_asked(InstructOutcome::Refused, problem),
+        };
+        let heard = self.ask(http, MAX_CALL_BYTES).await;
+        answered(map::command(&heard), account, &heard)
+    }
+
     async fn ask(&self, http: outbound::Request, max_body: usize) -> map::Heard {
         let deadline = self.deadlines.hang_up;
         self.control.send(http, deadline, max_body).await
@@ -157,17 +181,17 @@ impl CallControl for Telnyx {
     fn hang_up<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<HangUpOutcome>> {
-        Box::pin(self.ask_to_hang_up(account, provider_call_id))
+        Box::pin(self.ask_to_hang_up(account, call.id))
     }
 
     fn fetch<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
-        Box::pin(self.ask_for_call(account, provider_call_id))
+        Box::pin(self.ask_for_call(account, call.id))
     }
 
     fn find_dial<'a>(
@@ -176,6 +200,14 @@ impl CallControl for Telnyx {
         lookup: DialLookup<'a>,
     ) -> BoxFuture<'a, Answered<LookupOutcome>> {
         Box::pin(self.ask_for_dial(account, lookup))
+    }
+
+    fn list_live<'a>(
+        &'a self,
+        account: &'a Account,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Answered<LiveOutcome>> {
+        Box::pin(self.ask_for_live(account, cursor))
     }
 }
 
@@ -186,6 +218,46 @@ impl Callbacks for Telnyx {
         request: &CallbackRequest<'_>,
     ) -> Result<Callback, CallbackRefusal> {
         callback::read(account, request)
+    }
+
+    fn instructions(&self, _: &Account, _: &Instruction<'_>) -> Result<Reply, String> {
+        Ok(Reply::empty())
+    }
+
+    fn rejection(&self) -> Reply {
+        Reply::empty()
+    }
+}
+
+impl Commands for Telnyx {
+    fn instruct<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+        instruction: Instruction<'a>,
+    ) -> BoxFuture<'a, Answered<InstructOutcome>> {
+        Box::pin(async move {
+            let http = match (instruction.stage, instruction.answer) {
+                (Stage::Incoming, _) => request::answer(account, call.id, &instruction),
+                (Stage::Answered, Answer::Say { text }) => request::speak(account, call.id, text),
+                // It began with the dial or the answer.
+                (Stage::Answered, Answer::Stream { .. }) => {
+                    return not_asked(InstructOutcome::Done, "streams already".to_owned());
+                }
+            };
+            self.command(account, http).await
+        })
+    }
+
+    fn reject<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<InstructOutcome>> {
+        Box::pin(async move {
+            let http = request::reject(account, call.id);
+            self.command(account, http).await
+        })
     }
 }
 

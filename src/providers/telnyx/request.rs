@@ -18,10 +18,13 @@ use super::Keys;
 use crate::{
     domain::{CallId, agent::Answer},
     outbound,
-    providers::{Account, DialRequest, base_url},
+    providers::{Account, DialRequest, Instruction, base_url},
 };
 
 const API: &str = "https://api.telnyx.com";
+
+/// Who speaks: a voice of theirs that needs no account elsewhere.
+const VOICE: &str = "female";
 
 /// The calls on a page of active ones: the most that they give.
 const PAGE: &str = "250";
@@ -36,6 +39,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// What a call of ours carries through everything that they say about it. They take base64 only.
 pub(super) fn client_state(call_id: CallId) -> String {
     BASE64_STANDARD.encode(call_id.to_string())
+}
+
+/// The call of ours that `client_state` names.
+pub(super) fn referenced(client_state: &str) -> Option<CallId> {
+    let bytes = BASE64_STANDARD.decode(client_state).ok()?;
+    String::from_utf8(bytes).ok()?.parse().ok()
 }
 
 /// `POST /v2/calls`. `command_id` lets them ignore the same request if it came twice within 60 s.
@@ -58,7 +67,57 @@ pub(super) fn dial(
         "webhook_url": request.callback_url,
         "webhook_url_method": "POST",
     });
-    if let (Answer::Stream { url }, Some(members)) = (request.answer, body.as_object_mut()) {
+    add_stream(&mut body, request.answer)?;
+    post(account, url(account, "calls")?, &body)
+}
+
+/// `POST /v2/calls/{id}/actions/answer`. From here on the call's events carry our reference and go
+/// to the URL that names it.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn answer(
+    account: &Account,
+    id: &str,
+    instruction: &Instruction<'_>,
+) -> Result<outbound::Request, String> {
+    let mut body = json!({
+        "command_id": command("answer", id),
+        "client_state": client_state(instruction.call_id),
+        "webhook_url": instruction.callback_url,
+        "webhook_url_method": "POST",
+    });
+    add_stream(&mut body, instruction.answer)?;
+    action(account, id, "answer", &body)
+}
+
+/// `POST /v2/calls/{id}/actions/speak`.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn speak(account: &Account, id: &str, text: &str) -> Result<outbound::Request, String> {
+    if text.trim().is_empty() {
+        return Err("the sentence to say is empty".to_owned());
+    }
+    let body = json!({
+        "command_id": command("speak", id),
+        "payload": text,
+        "voice": VOICE,
+    });
+    action(account, id, "speak", &body)
+}
+
+/// `POST /v2/calls/{id}/actions/reject`.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn reject(account: &Account, id: &str) -> Result<outbound::Request, String> {
+    let body = json!({ "command_id": command("reject", id), "cause": "CALL_REJECTED" });
+    action(account, id, "reject", &body)
+}
+
+fn add_stream(body: &mut Value, answer: &Answer) -> Result<(), String> {
+    if let (Answer::Stream { url }, Some(members)) = (answer, body.as_object_mut()) {
         check_stream(url)?;
         // Their defaults are MP3 snippets, to the leg that this call has not.
         members.extend(
@@ -71,7 +130,7 @@ pub(super) fn dial(
             .map(|(name, value)| (name.to_owned(), Value::from(value))),
         );
     }
-    post(account, url(account, "calls")?, &body)
+    Ok(())
 }
 
 /// `POST /v2/calls/{id}/actions/hangup`, ringing or answered. The command's id is the same each
@@ -80,8 +139,8 @@ pub(super) fn dial(
 /// # Errors
 /// As for [`dial`].
 pub(super) fn hang_up(account: &Account, id: &str) -> Result<outbound::Request, String> {
-    let url = url(account, &format!("{}/actions/hangup", call_path(id)?))?;
-    post(account, url, &json!({ "command_id": hang_up_command(id) }))
+    let body = json!({ "command_id": command("hangup", id) });
+    action(account, id, "hangup", &body)
 }
 
 /// `GET /v2/calls/{id}`.
@@ -119,13 +178,24 @@ pub(super) fn is_call_id(text: &str) -> bool {
         && text.bytes().any(|byte| byte != b'.')
 }
 
-/// An id for the command to end `id`: a UUID of version 8 (RFC 9562 section 5.8) from its hash.
-fn hang_up_command(id: &str) -> Uuid {
+/// An id for the only command of its kind to `id`: a UUID of version 8 (RFC 9562 section 5.8) from
+/// their hash.
+fn command(name: &str, id: &str) -> Uuid {
     let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(Sha256::digest(id.as_bytes())) {
+    for (to, from) in bytes.iter_mut().zip(Sha256::digest(format!("{name} {id}"))) {
         *to = from;
     }
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn action(
+    account: &Account,
+    id: &str,
+    name: &str,
+    body: &Value,
+) -> Result<outbound::Request, String> {
+    let url = url(account, &format!("{}/actions/{name}", call_path(id)?))?;
+    post(account, url, body)
 }
 
 fn call_path(id: &str) -> Result<String, String> {

@@ -22,7 +22,9 @@ use crate::{
         provider::{DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderKind},
     },
     outbound::{self, Reach},
-    providers::{Account, CallControl as _, Credentials, Deadlines, DialLookup, DialRequest},
+    providers::{
+        Account, CallControl as _, Credentials, Deadlines, DialLookup, DialRequest, ProviderCall,
+    },
 };
 
 const ID: &str = "v3:MdI91X4l_a-Z";
@@ -196,10 +198,10 @@ fn an_id_stays_one_segment_of_the_path() {
 #[tokio::test]
 async fn what_cannot_be_asked_safely_is_not_asked() {
     let (adapter, good) = (patient(), account(None));
-    let asked = adapter.hang_up(&good, "..").await;
+    let asked = adapter.hang_up(&good, ProviderCall::named("..")).await;
     assert_eq!(asked.outcome, HangUpOutcome::Refused);
     assert_eq!(
-        adapter.fetch(&good, "").await.outcome,
+        adapter.fetch(&good, ProviderCall::named("")).await.outcome,
         FetchOutcome::Refused
     );
     let refused = DialOutcome::Refused {

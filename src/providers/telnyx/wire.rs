@@ -91,6 +91,9 @@ pub(super) const CALL_HAS_ENDED: &str = "90018";
 /// "Invalid call control id": one that never was.
 pub(super) const INVALID_CALL_CONTROL_ID: &str = "90015";
 
+/// "Call not answered yet": a command that only an answered call can carry out.
+pub(super) const NOT_ANSWERED_YET: &str = "90034";
+
 /// "Phone number must be in +E164 format".
 pub(super) const NOT_E164: &str = "10016";
 
@@ -120,6 +123,13 @@ pub(super) struct Payload {
     /// `caller`, `callee`, `unknown`.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) hangup_source: Option<String>,
+    /// `incoming` or `outgoing`; told of the first event only.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) direction: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) from: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) to: Option<String>,
     /// The SIP status, as text.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) sip_hangup_cause: Option<String>,

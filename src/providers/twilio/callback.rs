@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::{Keys, map, request::is_sid, wire};
 use crate::{
     domain::provider::{Observation, Source},
-    providers::{Account, Callback, CallbackRefusal, CallbackRequest},
+    providers::{Account, Callback, CallbackRefusal, CallbackRequest, IncomingCall, Told},
 };
 
 const SIGNATURE: &str = "x-twilio-signature";
@@ -57,7 +57,8 @@ pub(super) fn read(
         .and_then(|text| text.parse().ok());
     Ok(Callback {
         receipt_key: receipt_key(sid, sequence, request),
-        observation: observation(sid, &fields),
+        asks: false,
+        told: told(sid, &fields, request.call_id.is_none()),
         sequence,
         raw: fields.to_json(),
     })
@@ -79,6 +80,26 @@ fn receipt_key(sid: &str, sequence: Option<i64>, request: &CallbackRequest<'_>) 
     }
 }
 
+/// A call that came in asks the account's URL what it is to do, before it has any reports: they
+/// count those, and name where they come from.
+fn told(sid: &str, fields: &Fields, of_account: bool) -> Told {
+    let incoming = of_account
+        && fields.one("Direction") == Some("inbound")
+        && fields.one("CallbackSource").is_none()
+        && fields.one("SequenceNumber").is_none()
+        && matches!(fields.one("CallStatus"), Some("ringing" | "queued"));
+    if incoming {
+        return Told::Incoming(IncomingCall {
+            provider_call_id: sid.to_owned(),
+            from: fields.one("From").unwrap_or_default().to_owned(),
+            to: fields.one("To").unwrap_or_default().to_owned(),
+            host: None,
+            answered_by_reply: true,
+        });
+    }
+    observation(sid, fields).map_or(Told::Nothing, Told::Progress)
+}
+
 fn observation(sid: &str, fields: &Fields) -> Option<Observation> {
     let cause = CAUSE
         .iter()
@@ -95,6 +116,7 @@ fn observation(sid: &str, fields: &Fields) -> Option<Observation> {
         progress: map::progress(fields.one("CallStatus")?, ending)?,
         at: fields.one("Timestamp").and_then(wire::instant),
         source: Source::Callback,
+        host: None,
     })
 }
 

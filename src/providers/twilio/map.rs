@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Keys,
-    request::CLOCK_TOLERANCE,
+    request::{CLOCK_TOLERANCE, Place, is_sid},
     wire::{self, CALL_NOT_IN_PROGRESS, INVALID_TO},
 };
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
         Timestamp,
         call::{CallStatus, EndReason},
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, Observation, Progress,
-            ProviderAnswer, Source,
+            DialOutcome, FetchOutcome, HangUpOutcome, LiveCall, LiveOutcome, LookupOutcome,
+            Observation, Progress, ProviderAnswer, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -139,6 +139,36 @@ pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> LookupOutcome {
     }
 }
 
+/// A page of the calls that live. They hand no reference of ours back.
+pub(super) fn live(cursor: Option<&str>, heard: &Heard) -> LiveOutcome {
+    const UNCLEAR: LiveOutcome = LiveOutcome::Unavailable { after: None };
+    let Ok(answer) = heard else { return UNCLEAR };
+    match answer.status {
+        200..=299 => {}
+        401 | 403 => return LiveOutcome::Refused,
+        _ => {
+            let after = answer.retry_after();
+            return LiveOutcome::Unavailable { after };
+        }
+    }
+    let list = wire::parse::<wire::CallList>(&answer.body);
+    let (Some(list), Some(place)) = (list, Place::of(cursor)) else {
+        return UNCLEAR;
+    };
+    let calls = list.calls.iter().filter_map(|call| {
+        Some(LiveCall {
+            provider_call_id: call.sid.clone().filter(|sid| is_sid(sid))?,
+            call_id: None,
+            host: None,
+            since: created(call),
+        })
+    });
+    LiveOutcome::Page {
+        calls: calls.collect(),
+        next: place.next(list.next_page_uri.as_deref()),
+    }
+}
+
 /// What they literally said, for the receipt.
 pub(super) fn answer(account: &Account, heard: &Heard) -> ProviderAnswer {
     let keys = Keys::of(account);
@@ -239,6 +269,7 @@ fn placed(call: &wire::Call, source: Source) -> Option<Observation> {
             progress: Progress::Placed,
             at: created(call),
             source,
+            host: None,
         })
     };
     observation(call, source).or_else(existing)
@@ -263,6 +294,7 @@ fn observation(call: &wire::Call, source: Source) -> Option<Observation> {
         progress,
         at,
         source,
+        host: None,
     })
 }
 

@@ -83,6 +83,7 @@ fn completed(source: Source) -> Observation {
         },
         at: "2010-08-31T20:36:44Z".parse().ok(),
         source,
+        host: None,
     }
 }
 
@@ -93,6 +94,7 @@ fn seen(progress: Progress, source: Source) -> Observation {
         progress,
         at: "2010-08-31T20:36:28Z".parse().ok().filter(|_| created),
         source,
+        host: None,
     }
 }
 
@@ -194,6 +196,7 @@ fn every_terminal_status_in_the_answer_ends_the_call() {
             },
             at: None,
             source: Source::HangUpAnswer,
+            host: None,
         };
         assert_eq!(outcome, HangUpOutcome::Ended(expected));
     }
@@ -375,6 +378,7 @@ fn outcomes_of_a_search_for_a_lost_dial() {
             progress: Progress::Answered,
             at: None,
             source: Source::Fetch,
+            host: None,
         })
     };
     let unclear = LookupOutcome::Unavailable { after: None };

@@ -19,13 +19,14 @@ mod tests;
 
 use super::{
     Account, BoxFuture, CallControl, Callback, CallbackRefusal, CallbackRequest, Callbacks,
-    Deadlines, DialLookup, DialRequest,
+    Deadlines, DialLookup, DialRequest, Instruction, ProviderCall, Reply,
 };
 use crate::{
     domain::{
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderAnswer,
+            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LiveOutcome, LookupOutcome,
+            ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -117,6 +118,17 @@ impl Twilio {
         answered(map::lookup(&lookup, &heard), account, &heard)
     }
 
+    async fn ask_for_live(&self, account: &Account, cursor: Option<&str>) -> Answered<LiveOutcome> {
+        let http = match request::live_calls(account, cursor) {
+            Ok(http) => http,
+            Err(problem) => {
+                return not_asked(LiveOutcome::Unavailable { after: None }, problem);
+            }
+        };
+        let heard = self.ask(http, MAX_LIST_BYTES).await;
+        answered(map::live(cursor, &heard), account, &heard)
+    }
+
     async fn ask(&self, http: outbound::Request, max_body: usize) -> map::Heard {
         let deadline = self.deadlines.hang_up;
         self.control.send(http, deadline, max_body).await
@@ -135,17 +147,17 @@ impl CallControl for Twilio {
     fn hang_up<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<HangUpOutcome>> {
-        Box::pin(self.ask_to_hang_up(account, provider_call_id))
+        Box::pin(self.ask_to_hang_up(account, call.id))
     }
 
     fn fetch<'a>(
         &'a self,
         account: &'a Account,
-        provider_call_id: &'a str,
+        call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
-        Box::pin(self.ask_for_call(account, provider_call_id))
+        Box::pin(self.ask_for_call(account, call.id))
     }
 
     fn find_dial<'a>(
@@ -154,6 +166,14 @@ impl CallControl for Twilio {
         lookup: DialLookup<'a>,
     ) -> BoxFuture<'a, Answered<LookupOutcome>> {
         Box::pin(self.ask_for_dial(account, lookup))
+    }
+
+    fn list_live<'a>(
+        &'a self,
+        account: &'a Account,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Answered<LiveOutcome>> {
+        Box::pin(self.ask_for_live(account, cursor))
     }
 }
 
@@ -164,6 +184,22 @@ impl Callbacks for Twilio {
         request: &CallbackRequest<'_>,
     ) -> Result<Callback, CallbackRefusal> {
         callback::read(account, request)
+    }
+
+    fn instructions(&self, _: &Account, instruction: &Instruction<'_>) -> Result<Reply, String> {
+        twiml::render(instruction.answer, instruction.call_id).map(document)
+    }
+
+    fn rejection(&self) -> Reply {
+        document(twiml::REJECTION.to_owned())
+    }
+}
+
+fn document(twiml: String) -> Reply {
+    Reply {
+        status: 200,
+        content_type: Some("text/xml"),
+        body: twiml,
     }
 }
 

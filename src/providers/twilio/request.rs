@@ -94,6 +94,65 @@ pub(super) fn find_dial(
     get(account, url)
 }
 
+/// The statuses of calls that live, in the order in which they are listed: one that moves on
+/// meanwhile is seen twice rather than never.
+const LIVE: [&str; 3] = ["queued", "ringing", "in-progress"];
+
+/// A place in the lists of calls that live: which status, and which page of theirs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    status: usize,
+    /// Their `PageToken`.
+    page: Option<String>,
+}
+
+impl Place {
+    /// The place that a cursor of ours names.
+    pub(super) fn of(cursor: Option<&str>) -> Option<Self> {
+        let (status, page) = cursor.unwrap_or("0:").split_once(':')?;
+        let status = status.parse().ok().filter(|status| *status < LIVE.len())?;
+        let page = Some(page.to_owned()).filter(|page| !page.is_empty());
+        Some(Self { status, page })
+    }
+
+    /// The place after this one, when their page ends in `next_page_uri`.
+    pub(super) fn next(&self, next_page_uri: Option<&str>) -> Option<String> {
+        let token = next_page_uri.and_then(|uri| {
+            let (_, query) = uri.split_once('?')?;
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == "PageToken")
+                .map(|(_, token)| token.into_owned())
+        });
+        match token {
+            Some(token) => Some(format!("{}:{token}", self.status)),
+            None if self.status + 1 < LIVE.len() => Some(format!("{}:", self.status + 1)),
+            None => None,
+        }
+    }
+}
+
+/// `GET …/Calls.json?Status=`, for each of the statuses of calls that live.
+///
+/// # Errors
+/// As for [`dial`].
+pub(super) fn live_calls(
+    account: &Account,
+    cursor: Option<&str>,
+) -> Result<outbound::Request, String> {
+    let place = Place::of(cursor).ok_or_else(|| "the list's cursor is not ours".to_owned())?;
+    let status = LIVE.get(place.status).copied().unwrap_or_default();
+    let mut url = url(account, &["Calls.json"])?;
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("Status", status)
+        .append_pair("PageSize", "1000");
+    if let Some(token) = &place.page {
+        query.append_pair("PageToken", token);
+    }
+    drop(query);
+    get(account, url)
+}
+
 /// Whether `text` can be one of their ids: letters and digits only, so that it is one path
 /// segment and no more. Theirs are two letters and 32 hexadecimal digits.
 pub(super) fn is_sid(text: &str) -> bool {

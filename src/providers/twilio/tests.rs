@@ -30,7 +30,9 @@ use crate::{
         },
     },
     outbound::Reach,
-    providers::{Account, CallControl as _, Credentials, Deadlines, DialLookup, DialRequest},
+    providers::{
+        Account, CallControl as _, Credentials, Deadlines, DialLookup, DialRequest, ProviderCall,
+    },
 };
 
 const QUEUED: &str = r#"{"sid":"CA7","status":"queued","direction":"outbound-api","date_created":"Tue, 31 Aug 2010 20:36:28 +0000"}"#;
@@ -221,7 +223,9 @@ async fn a_hang_up_says_completed_and_nothing_else() {
     let body = r#"{"sid":"CA7","status":"completed","end_time":null,"duration":"3"}"#;
     let carrier = Carrier::answering(200, body).await;
     let account = account(&format!("{}/", carrier.base_url), API_KEY);
-    let answered = patient().hang_up(&account, "CA7").await;
+    let answered = patient()
+        .hang_up(&account, ProviderCall::named("CA7"))
+        .await;
     assert!(
         matches!(answered.outcome, HangUpOutcome::Ended(_)),
         "{answered:?}"
@@ -240,7 +244,9 @@ async fn a_hang_up_says_completed_and_nothing_else() {
 async fn a_read_asks_for_the_call_and_a_search_for_its_numbers() {
     let carrier = Carrier::answering(200, QUEUED).await;
     let under_a_path = account(&format!("{}/twilio", carrier.base_url), TOKEN);
-    let read = patient().fetch(&under_a_path, "CA7").await;
+    let read = patient()
+        .fetch(&under_a_path, ProviderCall::named("CA7"))
+        .await;
     assert!(matches!(read.outcome, FetchOutcome::Found(_)), "{read:?}");
     let expected = Arrived {
         method: Method::GET,
@@ -270,7 +276,9 @@ async fn their_error_reaches_the_receipt() {
     let body = r#"{"code":21220,"message":"Call is not in-progress. Cannot redirect.","more_info":"https://www.twilio.com/docs/errors/21220","status":400}"#;
     let carrier = Carrier::answering(400, body).await;
     let account = account(&carrier.base_url, TOKEN);
-    let answered = patient().hang_up(&account, "CA7").await;
+    let answered = patient()
+        .hang_up(&account, ProviderCall::named("CA7"))
+        .await;
     assert_eq!(answered.outcome, HangUpOutcome::AlreadyOver);
     assert_eq!(answered.answer.code.as_deref(), Some("21220"));
     assert_eq!(
@@ -290,8 +298,14 @@ async fn all_four(
     assert!(dial.answer.message.is_some());
     (
         dial.outcome,
-        twilio.hang_up(&account, "CA7").await.outcome,
-        twilio.fetch(&account, "CA7").await.outcome,
+        twilio
+            .hang_up(&account, ProviderCall::named("CA7"))
+            .await
+            .outcome,
+        twilio
+            .fetch(&account, ProviderCall::named("CA7"))
+            .await
+            .outcome,
         twilio.find_dial(&account, numbers.lookup()).await.outcome,
     )
 }
@@ -342,9 +356,9 @@ async fn what_cannot_be_asked_safely_is_not_asked() {
     let carrier = Carrier::answering(200, QUEUED).await;
     let good = account(&carrier.base_url, TOKEN);
     for sid in ["", ".", "../CA7", "CA7/Recordings", "CA7?x", "CA 7"] {
-        let answered = patient().hang_up(&good, sid).await;
+        let answered = patient().hang_up(&good, ProviderCall::named(sid)).await;
         assert_eq!(answered.outcome, HangUpOutcome::Refused, "{sid}");
-        let answered = patient().fetch(&good, sid).await;
+        let answered = patient().fetch(&good, ProviderCall::named(sid)).await;
         assert_eq!(answered.outcome, FetchOutcome::Refused, "{sid}");
     }
     let platform_error = DialOutcome::Refused {

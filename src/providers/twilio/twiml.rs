@@ -13,6 +13,9 @@ use crate::{
 /// The most characters that `Twiml` may hold when a call is created.
 pub const MAX_CHARS: usize = 4000;
 
+/// Turns an incoming call away with a busy tone of theirs.
+pub(super) const REJECTION: &str = "<Response><Reject/></Response>";
+
 /// Whether `answer` can be carried out at all; for when it is saved.
 ///
 /// # Errors

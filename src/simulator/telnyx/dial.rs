@@ -66,7 +66,7 @@ impl Wanted {
         }
         Ok(Order {
             provider: TELNYX,
-            id: call_control_id(random),
+            id: call_id(random),
             account: account.to_owned(),
             to: number(self.to, "to", "/to")?,
             from: number(self.from, "from", "/from")?,
@@ -93,7 +93,7 @@ impl Wanted {
 }
 
 /// As theirs look: a version, a colon and characters of base64 for URLs.
-fn call_control_id(random: [u8; 16]) -> String {
+pub(in crate::simulator) fn call_id(random: [u8; 16]) -> String {
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     format!("v3:{}", BASE64_URL_SAFE_NO_PAD.encode(random))
 }

@@ -75,6 +75,11 @@ fn body(report: &Report, target: &CallbackTarget, id: &str) -> Option<Value> {
             json!({ "state": "answered", "start_time": instant(call.created_at) }),
         ),
         Event::Completed => ("call.hangup", ending(call)),
+        Event::Arrived => (
+            "call.initiated",
+            json!({ "direction": "incoming", "state": "parked" }),
+        ),
+        Event::Spoken => ("call.speak.ended", json!({ "status": "completed" })),
         // They tell nothing of it.
         Event::Ringing => return None,
     };

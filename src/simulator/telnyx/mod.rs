@@ -5,9 +5,10 @@
 //! Where those are silent and this imitation had to choose, the place says so. Its host is
 //! `{base_url}/telnyx`; a connection is an account here, with a key of its own.
 //!
-//! Not imitated: every other command; streams; several connections below one key; the addresses
+//! Not imitated: commands other than to answer, reject, speak and hang up; streams; several connections below one key; the addresses
 //! that events go to otherwise.
 
+mod command;
 mod dial;
 mod event;
 mod problem;
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::Duration;
 
+pub(super) use dial::call_id;
 pub(super) use event::callback;
 
 use super::{
@@ -51,6 +53,7 @@ enum Resource {
     Calls,
     Call(String),
     HangUp(String),
+    Command(String, command::Command),
     ActiveCalls(String),
 }
 
@@ -95,6 +98,13 @@ async fn respond(board: &Arc<Switchboard>, asked: &Asked, path: &str) -> Handled
         (&Method::POST, Resource::Calls) => dial(board, &account, &asked.body).await,
         (&Method::GET, Resource::Call(id)) => fetch(board, &account, &id).await,
         (&Method::POST, Resource::HangUp(id)) => hang_up(board, &account, &id, &asked.body).await,
+        (&Method::POST, Resource::Command(id, command)) => Handled::Answer(command::carry_out(
+            board,
+            &account,
+            &id,
+            command,
+            &asked.body,
+        )),
         (&Method::GET, Resource::ActiveCalls(connection)) if connection == account => {
             active_calls(board, &account, &asked.query).await
         }
@@ -123,6 +133,9 @@ fn route(path: &str) -> Option<Resource> {
         ["calls"] => Some(Resource::Calls),
         ["calls", id] => Some(Resource::Call((*id).to_owned())),
         ["calls", id, "actions", "hangup"] => Some(Resource::HangUp((*id).to_owned())),
+        ["calls", id, "actions", name] => {
+            Some(Resource::Command((*id).to_owned(), name.parse().ok()?))
+        }
         ["connections", connection, "active_calls"] => {
             Some(Resource::ActiveCalls((*connection).to_owned()))
         }

@@ -324,6 +324,7 @@ fn forgetting_leaves_the_accounts_and_no_late_moment_finds_a_new_call() {
         provider: ProviderKind::Twilio,
         external_id: "AC1".to_owned(),
         secret: "s".to_owned(),
+        incoming_url: None,
     });
     exchange.forget();
     assert!(exchange.shown().is_empty());

@@ -64,6 +64,7 @@ impl Rig {
             provider: ProviderKind::Twilio,
             external_id: ACCOUNT.to_owned(),
             secret: TOKEN.to_owned(),
+            incoming_url: None,
         };
         let simulator = Simulator::start(ANYWHERE, ambient.clone(), vec![account])
             .await

@@ -39,7 +39,7 @@ pub(super) fn order(account: &str, form: &Parameters, random: [u8; 16]) -> Resul
     }
     Ok(Order {
         provider: TWILIO,
-        id: format!("CA{:032x}", u128::from_be_bytes(random)),
+        id: call_id(random),
         account: account.to_owned(),
         to: to.to_owned(),
         from: from.to_owned(),
@@ -114,6 +114,11 @@ fn is_endpoint(text: &str) -> bool {
 fn seconds(form: &Parameters, name: &str, (usual, most): (u64, u64)) -> Duration {
     let said = value(form, name).and_then(|text| text.parse().ok());
     Duration::from_secs(said.unwrap_or(usual).clamp(1, most))
+}
+
+/// As theirs look: two letters and 32 hexadecimal digits.
+pub(in crate::simulator) fn call_id(random: [u8; 16]) -> String {
+    format!("CA{:032x}", u128::from_be_bytes(random))
 }
 
 #[cfg(test)]

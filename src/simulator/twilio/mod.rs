@@ -20,17 +20,18 @@ use std::sync::Arc;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::Method;
 
+pub(super) use create::call_id;
 pub(super) use status_callback::callback;
 
 use super::{
-    call::Record,
+    call::{Record, State},
     exchange::HangUp,
     fault::Operation,
     listener::{Asked, Handled, Reply},
     script::OverAnswer,
     switchboard::Switchboard,
 };
-use crate::domain::provider::ProviderKind;
+use crate::{domain::provider::ProviderKind, outbound};
 
 const TWILIO: ProviderKind = ProviderKind::Twilio;
 const API_VERSION: &str = "2010-04-01";
@@ -89,6 +90,38 @@ async fn respond(board: &Arc<Switchboard>, asked: &Asked, path: &str) -> Handled
         (&Method::DELETE, Resource::Call(id)) => Handled::Answer(delete(board, &admitted, id)),
         _ => Handled::Answer(problem::method_not_allowed()),
     }
+}
+
+/// Does what the customer wants done with a call that came in. An answer that is no instructions
+/// ends it, as an application error of the customer's does there.
+pub(super) fn heed(board: &Arc<Switchboard>, call: &Record, answer: &outbound::Answer) {
+    let now = board.now();
+    let text = String::from_utf8_lossy(&answer.body);
+    let wanted = if answer.status != 200 || !twiml::is_well_formed(&text) {
+        Wanted::Fail
+    } else if text.contains("<Reject") {
+        Wanted::Reject
+    } else {
+        Wanted::Answer
+    };
+    board.with(|exchange| {
+        exchange.command(&call.account, &call.id, |line, effects| {
+            match (wanted, line.record.state) {
+                (Wanted::Answer, State::Ringing) => line.answer(now, effects),
+                (Wanted::Reject, State::Ringing) => line.end(State::Busy, Some(603), now, effects),
+                (Wanted::Fail, State::Ringing) => line.end(State::Failed, Some(500), now, effects),
+                _ => {}
+            }
+        })
+    });
+}
+
+/// What a customer's answer to an incoming call asks for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Answer,
+    Reject,
+    Fail,
 }
 
 fn route(path: &str) -> Option<(&str, Resource<'_>)> {

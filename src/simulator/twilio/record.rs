@@ -54,7 +54,7 @@ pub(super) fn json(call: &Record) -> Value {
         "duration": seconds.map(|seconds| seconds.to_string()),
         "price": null,
         "price_unit": "USD",
-        "direction": "outbound-api",
+        "direction": direction(call),
         "answered_by": null,
         "api_version": API_VERSION,
         "forwarded_from": null,
@@ -65,6 +65,14 @@ pub(super) fn json(call: &Record) -> Value {
         "uri": format!("{base}.json"),
         "subresource_uris": subresources,
     })
+}
+
+pub(super) fn direction(call: &Record) -> &'static str {
+    if call.inbound {
+        "inbound"
+    } else {
+        "outbound-api"
+    }
 }
 
 /// RFC 2822, as in `Tue, 31 Aug 2010 20:36:28 +0000`.

@@ -47,6 +47,12 @@ pub(in crate::simulator) fn callback(
     secret: &str,
     token: &str,
 ) -> Option<outbound::Request> {
+    // Of a call that came in they ask what to do, and tell the end.
+    let asks = report.event == Event::Arrived;
+    let told = asks || report.event == Event::Completed || !report.call.inbound;
+    if !told || report.event == Event::Spoken {
+        return None;
+    }
     let mut url = Url::parse(&target.url).ok()?;
     // The fragment holds the customer's wishes for the connection and is not sent.
     url.set_fragment(None);
@@ -82,7 +88,9 @@ fn parameters(report: &Report) -> Vec<(&'static str, String)> {
     let call = &report.call;
     let status = match report.event {
         Event::Initiated => "initiated",
-        Event::Ringing | Event::Answered | Event::Completed => call.state.as_str(),
+        Event::Ringing | Event::Answered | Event::Completed | Event::Arrived | Event::Spoken => {
+            call.state.as_str()
+        }
     };
     let mut parameters = vec![
         ("CallSid", call.id.clone()),
@@ -91,13 +99,17 @@ fn parameters(report: &Report) -> Vec<(&'static str, String)> {
         ("Caller", call.from.clone()),
         ("To", call.to.clone()),
         ("Called", call.to.clone()),
-        ("Direction", "outbound-api".to_owned()),
+        ("Direction", record::direction(call).to_owned()),
         ("ApiVersion", API_VERSION.to_owned()),
         ("CallStatus", status.to_owned()),
-        ("SequenceNumber", report.sequence.to_string()),
-        ("Timestamp", record::date(report.at)),
-        ("CallbackSource", "call-progress-events".to_owned()),
     ];
+    if report.event != Event::Arrived {
+        parameters.extend([
+            ("SequenceNumber", report.sequence.to_string()),
+            ("Timestamp", record::date(report.at)),
+            ("CallbackSource", "call-progress-events".to_owned()),
+        ]);
+    }
     parameters.extend(PLACES.map(|name| (name, String::new())));
     if let Some(seconds) = call.connected_seconds() {
         // `Duration` is what is billed: minutes begun.

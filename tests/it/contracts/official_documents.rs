@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use onhook::domain::{agent::Answer, provider::ProviderKind};
+use onhook::domain::{
+    agent::Answer,
+    provider::{InstructOutcome, ProviderKind},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -52,6 +55,7 @@ async fn judge(provider: ProviderKind, document: &str, base_path: &str) {
     asked += hang_ups(&rig).await;
     asked += reads(&rig).await;
     asked += refusals(&rig).await;
+    asked += commands(&mut rig).await;
     asked += look_ups(&mut rig, &judge).await;
 
     let record = judge.so_far();
@@ -180,6 +184,25 @@ async fn refusals(rig: &Rig) -> usize {
     asked
 }
 
+/// Of an answered call, where it is told what to do by requests.
+async fn commands(rig: &mut Rig) -> usize {
+    let mut asked = 0;
+    let stream = Answer::Stream {
+        url: "wss://media.example/calls".to_owned(),
+    };
+    for answer in [Answer::default(), stream] {
+        rig.answer = answer;
+        let call = rig.place_answered().await;
+        asked += 1;
+        if let Some(outcome) = rig.instruct(&call).await {
+            assert_eq!(outcome, InstructOutcome::Done);
+            asked += 1;
+        }
+    }
+    rig.answer = Answer::default();
+    asked
+}
+
 /// Of one that is there, and of one that is on no page.
 async fn look_ups(rig: &mut Rig, judge: &Judge) -> usize {
     let since = rig.now();
@@ -193,7 +216,7 @@ async fn look_ups(rig: &mut Rig, judge: &Judge) -> usize {
     rig.through(&judge.api);
     let found = rig.find(rig.new_call_id(), rig.now()).await;
     assert_eq!(found.answer.status, Some(200), "{found:?}");
-    3
+    3 + rig.list_live().await
 }
 
 async fn a_wrong_question_and_a_wrong_answer_are_found(rig: &Rig, judge: &Judge) {

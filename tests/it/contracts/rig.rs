@@ -1,6 +1,10 @@
 //! A provider's adapter and its simulated provider, without the rest of the program.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use onhook::{
     ambient::Ambient,
@@ -10,11 +14,15 @@ use onhook::{
         call::Limits,
         phone::Phone,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, ProviderKind,
+            Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
+            LookupOutcome, ProviderKind,
         },
     },
     outbound::Reach,
-    providers::{Account, Credentials, Deadlines, DialLookup, DialRequest, Registry},
+    providers::{
+        Account, Credentials, Deadlines, DialLookup, DialRequest, Instruction, ProviderCall,
+        Registry, Stage,
+    },
     simulator::{SimulatedAccount, Simulator},
 };
 use serde_json::{Value, json};
@@ -27,6 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// For an answer that is to be waited for in vain: long enough for the request to arrive.
 const HASTE: Duration = Duration::from_secs(3);
+
+const LIMITS: Limits = Limits {
+    max_duration_seconds: 1800,
+    ring_timeout_seconds: 45,
+};
 
 /// The adapters, with deadlines that are kept and with ones that are not.
 pub struct Adapters {
@@ -68,6 +81,8 @@ pub struct Rig {
     hasty: bool,
     from: Phone,
     to: Phone,
+    /// Where the provider said that it keeps a call.
+    hosts: Mutex<HashMap<String, String>>,
 }
 
 impl Rig {
@@ -79,6 +94,7 @@ impl Rig {
             provider,
             external_id: face.external_id.to_owned(),
             secret: ambient.entropy.uuid().to_string(),
+            incoming_url: None,
         };
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = Simulator::start(any, ambient.clone(), vec![simulated.clone()])
@@ -98,6 +114,7 @@ impl Rig {
             hasty: false,
             from: "+15550100".parse().expect("a number"),
             to: "+15550101".parse().expect("a number"),
+            hosts: Mutex::default(),
         };
         let still = json!({"ring_after_ms": null, "answer_after_ms": null});
         rig.script(&still).await;
@@ -139,15 +156,60 @@ impl Rig {
             from: &self.from,
             to: &self.to,
             answer: &self.answer,
-            limits: Limits {
-                max_duration_seconds: 1800,
-                ring_timeout_seconds: 45,
-            },
+            limits: LIMITS,
             // Nobody is there; what is reported is no part of this.
             callback_url: format!("http://127.0.0.1:9/reports/{}", call_id.0),
         };
         let adapter = self.registry().calls(self.provider);
-        (call_id, adapter.dial(&self.account, request).await)
+        let answered = adapter.dial(&self.account, request).await;
+        if let DialOutcome::Placed(observation) = &answered.outcome
+            && let Some(host) = &observation.host
+        {
+            let id = observation.provider_call_id.clone();
+            self.hosts.lock().unwrap().insert(id, host.clone());
+        }
+        (call_id, answered)
+    }
+
+    fn host_of(&self, call: &str) -> Option<String> {
+        self.hosts.lock().unwrap().get(call).cloned()
+    }
+
+    /// Every page of the calls that live on the account; how many pages.
+    pub async fn list_live(&self) -> usize {
+        let adapter = self.registry().calls(self.provider);
+        let (mut pages, mut cursor) = (0, None);
+        loop {
+            let answered = adapter.list_live(&self.account, cursor.as_deref()).await;
+            match answered.outcome {
+                LiveOutcome::Page { next, .. } => {
+                    pages += 1;
+                    cursor = next;
+                }
+                LiveOutcome::Unsupported => return 0,
+                _ => panic!("{answered:?}"),
+            }
+            if cursor.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    /// Has the answered `call` do what it is to do, at a provider that takes commands; `None`: it
+    /// takes none.
+    pub async fn instruct(&self, call: &str) -> Option<InstructOutcome> {
+        let commands = self.registry().commands(self.provider)?;
+        let instruction = Instruction {
+            call_id: self.new_call_id(),
+            stage: Stage::Answered,
+            answer: &self.answer,
+            limits: LIMITS,
+            callback_url: "http://127.0.0.1:9/reports".to_owned(),
+        };
+        let host = self.host_of(call);
+        let call = named(call, host.as_deref());
+        let answered = commands.instruct(&self.account, call, instruction).await;
+        Some(answered.outcome)
     }
 
     /// An id that no call has yet.
@@ -157,12 +219,18 @@ impl Rig {
 
     pub async fn hang_up(&self, call: &str) -> Answered<HangUpOutcome> {
         let adapter = self.registry().calls(self.provider);
-        adapter.hang_up(&self.account, call).await
+        let host = self.host_of(call);
+        adapter
+            .hang_up(&self.account, named(call, host.as_deref()))
+            .await
     }
 
     pub async fn fetch(&self, call: &str) -> Answered<FetchOutcome> {
         let adapter = self.registry().calls(self.provider);
-        adapter.fetch(&self.account, call).await
+        let host = self.host_of(call);
+        adapter
+            .fetch(&self.account, named(call, host.as_deref()))
+            .await
     }
 
     /// Looks for the dial of `call_id`, which was sent at `since` or later.
@@ -231,6 +299,10 @@ impl Rig {
     pub fn stop(&self) {
         self.ambient.tasks.stop();
     }
+}
+
+fn named<'a>(id: &'a str, host: Option<&'a str>) -> ProviderCall<'a> {
+    ProviderCall { id, host }
 }
 
 fn account(simulated: &SimulatedAccount, api: &str) -> Account {

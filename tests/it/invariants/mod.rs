@@ -223,6 +223,7 @@ fn new_call(id: CallId, dial: DialState, test: bool) -> Call {
         provider: ProviderKind::Twilio,
         provider_account_id: ProviderAccountId(Uuid::from_u128(3)),
         provider_call_id: None,
+        provider_host: None,
         version: 1,
         last_sequence: 0,
         status: CallStatus::Initiating,
@@ -271,6 +272,7 @@ fn observation(sid: &str, progress: Progress, seconds: i64) -> Observation {
         progress,
         at: Some(at(seconds)),
         source: Source::Callback,
+        host: None,
     }
 }
 

@@ -247,6 +247,7 @@ pub async fn found(
         provider: ProviderKind::Twilio,
         external_id: external_id.clone(),
         secret: auth_token.clone(),
+        incoming_url: None,
     };
     let body =
         json!({"provider": "twilio", "external_id": account.external_id, "secret": account.secret});

@@ -124,7 +124,9 @@ impl Operation {
             "agent_end_call" => json!({"call_sid": names.call}),
             "agent_call" => json!({"to": "+15550101"}),
             "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
-            "provider_callback" => return "CallSid=CA0&CallStatus=completed".to_owned(),
+            "provider_callback" | "provider_account_callback" => {
+                return "CallSid=CA0&CallStatus=completed".to_owned();
+            }
             _ if self.body_type.is_none() => return String::new(),
             id => panic!("{}: nobody said what to send to {id}", self.title()),
         };
@@ -144,7 +146,7 @@ impl Operation {
         match self.id.as_str() {
             "agent_call" | "agent_end_call" => ErrorStyle::Agent,
             "terminate_call" => ErrorStyle::Detail,
-            "provider_callback" => ErrorStyle::Callback,
+            "provider_callback" | "provider_account_callback" => ErrorStyle::Callback,
             _ => ErrorStyle::Problem,
         }
     }
