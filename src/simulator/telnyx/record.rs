@@ -151,3 +151,24 @@ fn duration(call: &Record, now: Timestamp) -> i64 {
 pub(super) fn instant(instant: Timestamp) -> String {
     instant.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_asked_for_by_number_from_1_or_by_cursor() {
+        let wanted = Wanted::read("page%5Bnumber%5D=3&page%5Bsize%5D=7").unwrap();
+        let expected = Wanted {
+            limit: 7,
+            after: None,
+            number: 3,
+        };
+        assert_eq!(wanted, expected);
+        let by_cursor = Wanted::read("page[after]=v3:x").unwrap();
+        assert_eq!(by_cursor.after.as_deref(), Some("v3:x"));
+        for wrong in ["page[number]=0", "page[number]=x", "page[limit]=251"] {
+            assert_eq!(Wanted::read(wrong).unwrap_err().code, "10032", "{wrong}");
+        }
+    }
+}
