@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Keys, Log, Providers};
+use super::{Config, Database, Http, Jobs, Keys, Log, Providers};
 use crate::{
     crypto::{sealed::KeyRing, token_digest::Pepper},
     telemetry::log::Format,
 };
 
 /// Every variable: its name, its default (`None`: required), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 18] = [
     (
         "DATABASE_URL",
         None,
@@ -94,6 +94,11 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
         "a call without evidence for so long is read at its provider, 10–3600",
     ),
     (
+        "ONHOOK_DELIVER_WEBHOOKS",
+        Some("true"),
+        "false: this node leaves webhook deliveries to other nodes",
+    ),
+    (
         "ONHOOK_LOG",
         Some("json:info"),
         "json or plain, a colon, and a filter, for example plain:info,onhook=debug",
@@ -155,12 +160,14 @@ impl Reading {
         let http = self.http();
         let keys = self.keys();
         let providers = self.providers();
+        let jobs = self.jobs();
         let log = self.log();
         Some(Config {
             database: database?,
             http: http?,
             keys: keys?,
             providers: providers?,
+            jobs: jobs?,
             log: log?,
         })
     }
@@ -231,10 +238,7 @@ impl Reading {
         let connect = self.millis("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", 100, 5000);
         let hang_up = self.millis("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS", 100, 4000);
         let dial = self.millis("ONHOOK_PROVIDER_DIAL_TIMEOUT_MS", 100, 10_000);
-        let must = "must be true or false";
-        let loopback = self.parse("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", must, |text| {
-            text.parse::<bool>().ok()
-        });
+        let loopback = self.boolean("ONHOOK_OUTBOUND_ALLOW_LOOPBACK");
         let quiet = self.seconds("ONHOOK_QUIET_AFTER_SECONDS", 10, 3600);
         Some(Providers {
             connect_timeout: connect?,
@@ -242,6 +246,13 @@ impl Reading {
             dial_timeout: dial?,
             allow_loopback: loopback?,
             quiet_after: quiet?,
+        })
+    }
+
+    fn jobs(&mut self) -> Option<Jobs> {
+        let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
+        Some(Jobs {
+            deliver_webhooks: deliver?,
         })
     }
 
@@ -305,6 +316,10 @@ impl Reading {
             self.fault(name, must);
         }
         parsed
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parse(name, "must be true or false", |text| text.parse().ok())
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
@@ -386,6 +401,7 @@ mod tests {
         assert_eq!(config.http.public_url, "https://calls.example.com");
         assert_eq!(config.http.end_wait, Duration::from_secs(5));
         assert!(!config.providers.allow_loopback);
+        assert!(config.jobs.deliver_webhooks);
         assert!(!format!("{config:?}").contains("very-secret"));
     }
 

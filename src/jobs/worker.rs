@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::FastLaneJob,
     db::{self, calls::CallRef, jobs::Claim},
@@ -31,6 +31,7 @@ const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
 pub struct Worker {
     pub(super) jobs: Jobs,
     pub(super) endpoints: Arc<BusyEndpoints>,
+    pub(super) attempts: Arc<Attempts>,
 }
 
 impl Worker {
@@ -38,6 +39,7 @@ impl Worker {
         Self {
             jobs,
             endpoints: Arc::default(),
+            attempts: Arc::default(),
         }
     }
 
