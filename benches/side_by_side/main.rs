@@ -101,14 +101,12 @@ fn main() -> ExitCode {
         .map_err(Failure::from)
         .and_then(|runtime| {
             runtime.block_on(async {
-                match role {
-                    Some(role) => roles::play(role).await.map(|()| true),
-                    None => {
-                        let mut plan = if has("--quick") { QUICK } else { WHOLE };
-                        plan.times.only_ends = has("--ends");
-                        run(&plan).await
-                    }
+                if let Some(role) = role {
+                    return roles::play(role).await.map(|()| true);
                 }
+                let mut plan = if has("--quick") { QUICK } else { WHOLE };
+                plan.times.only_ends = has("--ends");
+                run(&plan).await
             })
         });
     match done {
