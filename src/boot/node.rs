@@ -75,7 +75,7 @@ impl Node {
         }));
         if run_loops {
             worker.follow_clock().await?;
-            worker.start(fresh);
+            worker.start(fresh, config.jobs.deliver_webhooks);
         } else {
             worker.start_fast_lane(fresh);
         }

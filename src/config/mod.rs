@@ -21,6 +21,7 @@ pub struct Config {
     pub http: Http,
     pub keys: Keys,
     pub providers: Providers,
+    pub jobs: Jobs,
     pub log: Log,
 }
 
@@ -76,6 +77,13 @@ pub struct Providers {
     pub allow_loopback: bool,
     /// A live call without evidence for this long is read at its provider.
     pub quiet_after: Duration,
+}
+
+/// What a node does beside answering requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// Whether it delivers events to customers; some node must.
+    pub deliver_webhooks: bool,
 }
 
 /// What is logged, and how.

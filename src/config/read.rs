@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Durat
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Keys, Log, Providers};
+use super::{Config, Database, Http, Jobs, Keys, Log, Providers};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
     domain::OrganizationId,
@@ -16,7 +16,7 @@ use crate::{
 const ADMIN_TOKEN_CHARACTERS: usize = 16;
 
 /// Every variable: its name, its default (`None`: required; empty: off), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 19] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 20] = [
     (
         "DATABASE_URL",
         None,
@@ -108,6 +108,11 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 19] = [
         "a call without evidence for so long is read at its provider, 10–3600",
     ),
     (
+        "ONHOOK_DELIVER_WEBHOOKS",
+        Some("true"),
+        "false: this node leaves webhook deliveries to other nodes",
+    ),
+    (
         "ONHOOK_LOG",
         Some("json:info"),
         "json or plain, a colon, and a filter, for example plain:info,onhook=debug",
@@ -172,12 +177,14 @@ impl Reading {
         let http = self.http();
         let keys = self.keys();
         let providers = self.providers();
+        let jobs = self.jobs();
         let log = self.log();
         Some(Config {
             database: database?,
             http: http?,
             keys: keys?,
             providers: providers?,
+            jobs: jobs?,
             log: log?,
         })
     }
@@ -276,10 +283,7 @@ impl Reading {
         let connect = self.millis("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", 100, 5000);
         let hang_up = self.millis("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS", 100, 4000);
         let dial = self.millis("ONHOOK_PROVIDER_DIAL_TIMEOUT_MS", 100, 10_000);
-        let must = "must be true or false";
-        let loopback = self.parse("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", must, |text| {
-            text.parse::<bool>().ok()
-        });
+        let loopback = self.boolean("ONHOOK_OUTBOUND_ALLOW_LOOPBACK");
         let quiet = self.seconds("ONHOOK_QUIET_AFTER_SECONDS", 10, 3600);
         Some(Providers {
             connect_timeout: connect?,
@@ -287,6 +291,13 @@ impl Reading {
             dial_timeout: dial?,
             allow_loopback: loopback?,
             quiet_after: quiet?,
+        })
+    }
+
+    fn jobs(&mut self) -> Option<Jobs> {
+        let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
+        Some(Jobs {
+            deliver_webhooks: deliver?,
         })
     }
 
@@ -365,6 +376,10 @@ impl Reading {
             self.fault(name, must);
         }
         parsed
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parse(name, "must be true or false", |text| text.parse().ok())
     }
 
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
@@ -446,6 +461,7 @@ mod tests {
         assert_eq!(config.http.end_wait, Duration::from_secs(5));
         assert!(!config.providers.allow_loopback);
         assert!(config.keys.admin_token.is_none() && config.http.local_organization.is_none());
+        assert!(config.jobs.deliver_webhooks);
         assert!(!format!("{config:?}").contains("very-secret"));
     }
 
