@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::{FastLaneJob, calls::observe},
     db::{self, calls::CallRef, jobs::Claim},
@@ -34,6 +34,7 @@ const PARKED_KEPT: time::Duration = time::Duration::days(1);
 pub struct Worker {
     pub(super) jobs: Jobs,
     pub(super) endpoints: Arc<BusyEndpoints>,
+    pub(super) attempts: Arc<Attempts>,
 }
 
 impl Worker {
@@ -41,6 +42,7 @@ impl Worker {
         Self {
             jobs,
             endpoints: Arc::default(),
+            attempts: Arc::default(),
         }
     }
 

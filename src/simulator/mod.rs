@@ -23,6 +23,7 @@ mod fault;
 mod listener;
 mod pace;
 mod receiver;
+mod report;
 mod script;
 mod server;
 mod switchboard;

@@ -52,4 +52,13 @@ impl ProviderKind {
             Self::Telnyx => true,
         }
     }
+
+    /// The name as the provider itself writes it, for sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::Telnyx => "Telnyx",
+            Self::Vonage => "Vonage",
+        }
+    }
 }

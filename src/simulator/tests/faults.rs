@@ -229,7 +229,7 @@ async fn what_the_control_api_does_not_know_is_refused_and_says_what_it_knows() 
         ("/script", r#"{"ring_after":1}"#, 400, "`ring_after_ms`"),
         ("/calls/CA0/answer", "", 404, "no such call"),
         ("/calls/CA0/sing", "", 404, "no-answer"),
-        ("/inbound", "{}", 404, "/_sim/faults"),
+        ("/inbound", "{}", 400, "provider"),
     ] {
         let (got, answer) = rig.control(Method::POST, path, body).await;
         let error = answer["error"].as_str().unwrap();

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{VONAGE, problem::Problem};
-use crate::simulator::call::{CallbackTarget, Event, Order};
+use crate::simulator::{
+    call::Order,
+    report::{CallbackTarget, Event},
+};
 
 /// Seconds that a call rings, when not said and at most (Vonage's `ringing_timer`).
 const RINGING: (u64, u64) = (60, 120);

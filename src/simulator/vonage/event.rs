@@ -16,7 +16,10 @@ use super::{record, token};
 use crate::{
     domain::Timestamp,
     outbound,
-    simulator::call::{CallbackTarget, Event, Record, Report, State},
+    simulator::{
+        call::{Record, State},
+        report::{CallbackTarget, Event, Report},
+    },
 };
 
 /// The request that tells `report` to `target`, signed at `now` with what comes from `secret`. `id`
