@@ -108,3 +108,69 @@ fn encoded(bytes: &[u8]) -> String {
 fn decoded(text: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::{rand::SystemRandom, signature::RSA_PKCS1_SHA256};
+
+    use super::*;
+
+    const NOW: i64 = 1_760_000_000;
+
+    /// A customer's token, signed with the application's key.
+    fn token(header: &Value, claims: &Value) -> String {
+        let pair = PrivatePkcs8KeyDer::from_pem_slice(APPLICATION_KEY.as_bytes()).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(pair.secret_pkcs8_der()).unwrap();
+        let [header, claims] = [header, claims].map(|part| encoded(part.to_string().as_bytes()));
+        let message = format!("{header}.{claims}");
+        let mut signature = vec![0; pair.public().modulus_len()];
+        let random = SystemRandom::new();
+        pair.sign(
+            &RSA_PKCS1_SHA256,
+            &random,
+            message.as_bytes(),
+            &mut signature,
+        )
+        .unwrap();
+        format!("Bearer {message}.{}", encoded(&signature))
+    }
+
+    fn let_in(change: impl FnOnce(&mut Value, &mut Value)) -> Option<String> {
+        let mut header = json!({ "alg": "RS256", "typ": "JWT" });
+        let mut claims = json!({ "application_id": "a", "iat": NOW, "jti": "1", "exp": NOW + 900 });
+        change(&mut header, &mut claims);
+        let now = Timestamp::from_unix_millis(NOW * 1000);
+        application(&token(&header, &claims), now)
+    }
+
+    #[test]
+    fn a_token_of_the_applications_key_lets_in_while_it_holds() {
+        assert_eq!(let_in(|_, _| ()).as_deref(), Some("a"));
+        assert!(let_in(|_, claims| claims["iat"] = (NOW + 60).into()).is_some());
+        let refused: [fn(&mut Value, &mut Value); 9] = [
+            |_, claims| claims["iat"] = (NOW + 61).into(),
+            |_, claims| claims["exp"] = NOW.into(),
+            |_, claims| claims["exp"] = (NOW + 86_401).into(),
+            |_, claims| claims["exp"] = Value::Null,
+            |_, claims| claims["jti"] = "".into(),
+            |_, claims| claims["jti"] = Value::Null,
+            |_, claims| claims["application_id"] = Value::Null,
+            |header, _| header["alg"] = "HS256".into(),
+            |header, _| header["typ"] = Value::Null,
+        ];
+        for (number, change) in refused.iter().enumerate() {
+            assert_eq!(let_in(change), None, "{number}");
+        }
+        let now = Timestamp::from_unix_millis(NOW * 1000);
+        let good = token(&json!({}), &json!({}));
+        for broken in [
+            "",
+            "Bearer",
+            "Bearer a.b.c",
+            &good.replace("Bearer", "Basic"),
+            &format!("{good}A"),
+        ] {
+            assert_eq!(application(broken, now), None, "{broken}");
+        }
+    }
+}

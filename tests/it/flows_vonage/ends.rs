@@ -1,5 +1,6 @@
 //! Calls that we dialled, and how they end.
 
+use onhook::domain::CallId;
 use serde_json::json;
 
 use super::{
@@ -7,6 +8,15 @@ use super::{
     terminate,
 };
 use crate::{flows::books, support::app::TestApp};
+
+/// Where the provider keeps the call, as far as the database knows.
+async fn provider_host(app: &TestApp, id: &str) -> Option<String> {
+    let id: CallId = id.parse().expect("a call's id");
+    let sql = "SELECT provider_host FROM calls WHERE id = $1";
+    let found = sqlx::query_scalar(sql).bind(id.0);
+    let mut owner = app.database.as_owner().await;
+    found.fetch_one(&mut owner).await.expect("the call")
+}
 
 async fn fail(app: &TestApp, id: &str, sip_code: u16) {
     let sid = app.call(id).await["call_sid"].clone();
@@ -21,6 +31,9 @@ async fn a_call_is_placed_told_what_to_do_and_ended_and_its_end_is_proved_by_the
     let account = connect(&app).await;
     let id = place_answered(&app, &account).await;
     assert_eq!(app.at_provider(&id).await["state"], "in-progress");
+    // The question told where the call lives.
+    let region = app.simulator.base_url().replace("http://", "");
+    assert_eq!(provider_host(&app, &id).await, Some(region));
 
     assert_success(&terminate(&app, &id).await);
 
