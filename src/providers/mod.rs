@@ -21,6 +21,7 @@ mod base_url;
 pub mod registry;
 pub mod telnyx;
 pub mod twilio;
+pub mod vonage;
 
 use std::{future::Future, pin::Pin, time::Duration};
 

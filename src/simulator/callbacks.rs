@@ -14,7 +14,7 @@ use super::{
     exchange::Dispatch,
     fault::Act,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 
 /// How long a customer may take to answer.
@@ -76,6 +76,10 @@ async fn send(
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Vonage => {
+            let here = (board.now(), board.address());
+            vonage::callback(report, target, &secret, token, here)
+        }
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -102,7 +106,8 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     let call = &dispatch.report.call;
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
-        (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
+        (ProviderKind::Vonage, Event::Arrived | Event::Asks) => vonage::heed(board, call, answer),
+        (ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Vonage, _) => {}
     }
 }
 

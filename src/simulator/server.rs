@@ -17,7 +17,7 @@ use super::{
     listener::{self, Asked, Handled, Reply},
     script::ScriptChange,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 use crate::{
     ambient::Ambient,
@@ -51,6 +51,7 @@ pub(super) async fn start(
         answer(Arc::clone(&serving), asked)
     })
     .await?;
+    board.listens_at(address);
     Ok((address, board))
 }
 
@@ -62,6 +63,7 @@ async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
     match provider {
         ProviderKind::Twilio => twilio::answer(board, asked, path).await,
         ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
+        ProviderKind::Vonage => vonage::answer(board, asked, path).await,
     }
 }
 
@@ -203,6 +205,7 @@ fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
             id: match wanted.provider {
                 ProviderKind::Twilio => twilio::call_id(bytes),
                 ProviderKind::Telnyx => telnyx::call_id(bytes),
+                ProviderKind::Vonage => vonage::call_id(bytes),
             },
             account: account.to_owned(),
             to: wanted.to,

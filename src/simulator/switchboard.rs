@@ -4,8 +4,9 @@
 //! when the tasks stop.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -33,6 +34,8 @@ pub(super) struct Switchboard {
     pub(super) client: outbound::Client,
     exchange: Mutex<Exchange>,
     counters: Counters,
+    /// Set once, when the listener is bound.
+    address: OnceLock<SocketAddr>,
 }
 
 #[derive(Default)]
@@ -63,7 +66,18 @@ impl Switchboard {
             client,
             exchange: Mutex::default(),
             counters: Counters::default(),
+            address: OnceLock::new(),
         }
+    }
+
+    pub(super) fn listens_at(&self, address: SocketAddr) {
+        self.address.get_or_init(|| address);
+    }
+
+    /// Where the simulator listens; no call comes about before it does.
+    pub(super) fn address(&self) -> SocketAddr {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.address.get().copied().unwrap_or(nowhere)
     }
 
     /// Does `work` on the exchange and sets going what follows from it.

@@ -13,6 +13,7 @@ mod contracts;
 mod examples;
 mod flows;
 mod flows_telnyx;
+mod flows_vonage;
 mod invariants;
 mod jobs;
 mod migrations;

@@ -35,6 +35,7 @@ pub use outcome::{
 pub enum ProviderKind {
     Twilio,
     Telnyx,
+    Vonage,
 }
 
 impl ProviderKind {
@@ -47,7 +48,7 @@ impl ProviderKind {
     /// provider asks.
     pub fn is_commanded(self) -> bool {
         match self {
-            Self::Twilio => false,
+            Self::Twilio | Self::Vonage => false,
             Self::Telnyx => true,
         }
     }
@@ -57,6 +58,7 @@ impl ProviderKind {
         match self {
             Self::Twilio => "Twilio",
             Self::Telnyx => "Telnyx",
+            Self::Vonage => "Vonage",
         }
     }
 }
