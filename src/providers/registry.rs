@@ -1,6 +1,11 @@
 //! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
 
-use super::{CallControl, Callbacks, Commands, Deadlines, Listens, telnyx::Telnyx, twilio::Twilio};
+use strum::VariantArray as _;
+
+use super::{
+    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
+    telnyx::Telnyx, twilio::Twilio,
+};
 use crate::{domain::provider::ProviderKind, outbound::Reach};
 
 /// Every provider's adapter.
@@ -41,6 +46,32 @@ impl Registry {
         match kind {
             ProviderKind::Twilio | ProviderKind::Telnyx => None,
         }
+    }
+
+    /// The providers that are listened to about `subject`.
+    pub fn listened_to(&self, subject: Subject) -> Vec<ProviderKind> {
+        let about = |kind: &ProviderKind| {
+            let listens = self.listens(*kind);
+            listens.is_some_and(|listens| listens.subject() == subject)
+        };
+        ProviderKind::VARIANTS
+            .iter()
+            .copied()
+            .filter(about)
+            .collect()
+    }
+
+    /// Has a provider that is commanded turn an incoming call away. Once: a caller for whom it fails
+    /// hears the provider's own silence and gives up.
+    pub async fn turn_away(&self, account: &Account, call: ProviderCall<'_>) {
+        let Some(commands) = self.commands(account.kind) else {
+            return;
+        };
+        let rejected = commands.reject(account, call).await;
+        tracing::info!(
+            org.id = %account.organization_id, outcome = ?rejected.outcome,
+            "turned an incoming call away"
+        );
     }
 
     pub fn callbacks(&self, kind: ProviderKind) -> &dyn Callbacks {

@@ -2,6 +2,7 @@
 
 pub mod end;
 pub mod ends;
+pub mod hear;
 pub mod observe;
 pub mod receive;
 pub mod record_dial;

@@ -2,6 +2,7 @@
 
 mod observation;
 mod outcome;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use outcome::{
     Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
     LookupOutcome, ProviderAnswer,
 };
+pub use told::{IncomingCall, Told};
 
 /// Who carries a call.
 #[derive(
