@@ -30,6 +30,7 @@ mod telnyx;
 #[cfg(test)]
 mod tests;
 mod twilio;
+mod websocket;
 
 use std::{io, net::SocketAddr, sync::Arc};
 

@@ -28,7 +28,7 @@ use crate::{
 const ROUTES: &str = "GET /_sim/calls, GET /_sim/calls/{id}, \
     POST /_sim/calls/{id}/answer|hangup|busy|no-answer|fail, POST /_sim/inbound, \
     POST /_sim/faults, \
-    POST /_sim/script, POST /_sim/accounts, GET /_sim/stats, DELETE /_sim";
+    POST /_sim/script, POST /_sim/accounts, POST /_sim/sockets/break, GET /_sim/stats, DELETE /_sim";
 
 /// Listens, lets the accounts in, and serves in the background.
 pub(super) async fn start(
@@ -94,6 +94,10 @@ fn control(board: &Arc<Switchboard>, asked: &Asked) -> Reply {
         (&Method::POST, ("_sim", "faults", "", "", None)) => order_fault(board, &asked.body),
         (&Method::POST, ("_sim", "script", "", "", None)) => change_script(board, &asked.body),
         (&Method::POST, ("_sim", "accounts", "", "", None)) => admit(board, &asked.body),
+        (&Method::POST, ("_sim", "sockets", "break", "", None)) => {
+            board.break_sockets();
+            Reply::empty(204)
+        }
         (&Method::GET, ("_sim", "stats", "", "", None)) => Reply::json(200, &board.stats()),
         (&Method::DELETE, ("_sim", "", "", "", None)) => {
             board.with(super::exchange::Exchange::forget);

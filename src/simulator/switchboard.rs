@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::{
     call::Effect,
@@ -33,6 +34,7 @@ pub(super) struct Switchboard {
     pub(super) client: outbound::Client,
     exchange: Mutex<Exchange>,
     counters: Counters,
+    sockets: Notify,
 }
 
 #[derive(Default)]
@@ -63,7 +65,18 @@ impl Switchboard {
             client,
             exchange: Mutex::default(),
             counters: Counters::default(),
+            sockets: Notify::new(),
         }
+    }
+
+    /// Completes when the open websockets are to break, as connections do.
+    pub(super) async fn sockets_break(&self) {
+        self.sockets.notified().await;
+    }
+
+    /// Breaks every open websocket without a closing.
+    pub(super) fn break_sockets(&self) {
+        self.sockets.notify_waiters();
     }
 
     /// Does `work` on the exchange and sets going what follows from it.
@@ -154,7 +167,7 @@ impl Switchboard {
             Operation::Hangup => &self.counters.hangups,
             Operation::Fetch => &self.counters.fetches,
             Operation::List => &self.counters.lists,
-            Operation::Callback => return,
+            Operation::Callback | Operation::Socket => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
