@@ -13,6 +13,7 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
+    openai,
     switchboard::Switchboard,
     telnyx, twilio,
 };
@@ -76,6 +77,7 @@ async fn send(
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -102,7 +104,7 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     let call = &dispatch.report.call;
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
-        (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
+        (ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Openai, _) => {}
     }
 }
 

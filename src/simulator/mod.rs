@@ -21,6 +21,7 @@ mod callbacks;
 mod exchange;
 mod fault;
 mod listener;
+mod openai;
 mod pace;
 mod receiver;
 mod script;
@@ -46,7 +47,7 @@ use switchboard::Switchboard;
 pub struct SimulatedAccount {
     pub provider: ProviderKind,
     /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
-    /// a connection at Telnyx.
+    /// a connection at Telnyx, `proj_` and more of a project at OpenAI.
     pub external_id: String,
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
@@ -62,6 +63,7 @@ impl SimulatedAccount {
         match self.provider {
             ProviderKind::Twilio => json!({ "auth_token": self.secret }),
             ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
+            ProviderKind::Openai => openai::credentials(&self.secret),
         }
     }
 }

@@ -47,6 +47,10 @@ pub(super) struct Keys {
     pub(super) telnyx_connection_id: String,
     #[serde(default)]
     pub(super) telnyx_secret: String,
+    #[serde(default)]
+    pub(super) openai_project_id: String,
+    #[serde(default)]
+    pub(super) openai_secret: String,
 }
 
 impl Keys {
@@ -58,6 +62,7 @@ impl Keys {
                 let (external_id, secret) = match provider {
                     ProviderKind::Twilio => (&self.twilio_account_sid, &self.twilio_auth_token),
                     ProviderKind::Telnyx => (&self.telnyx_connection_id, &self.telnyx_secret),
+                    ProviderKind::Openai => (&self.openai_project_id, &self.openai_secret),
                 };
                 SimulatedAccount {
                     provider: *provider,
@@ -75,6 +80,7 @@ fn number(provider: ProviderKind) -> &'static str {
     match provider {
         ProviderKind::Twilio => "+15550100",
         ProviderKind::Telnyx => "+15550110",
+        ProviderKind::Openai => "+15550140",
     }
 }
 
@@ -88,6 +94,8 @@ pub(super) struct Demo {
     /// Absent in the file of an older version, until it is connected.
     #[serde(default)]
     pub(super) telnyx_account_id: Option<ProviderAccountId>,
+    #[serde(default)]
+    pub(super) openai_account_id: Option<ProviderAccountId>,
     pub(super) webhook_endpoint_id: WebhookEndpointId,
     pub(super) webhook_secret: String,
 }
@@ -113,6 +121,7 @@ impl Demo {
         [
             (ProviderKind::Twilio, Some(self.twilio_account_id)),
             (ProviderKind::Telnyx, self.telnyx_account_id),
+            (ProviderKind::Openai, self.openai_account_id),
         ]
         .into_iter()
         .filter_map(|(provider, id)| Some((provider, id?)))
@@ -159,6 +168,11 @@ pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> 
             keys.telnyx_secret = random();
             write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
         }
+        if keys.openai_secret.is_empty() {
+            keys.openai_project_id = format!("proj_{}", random());
+            keys.openai_secret = random();
+            write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
+        }
         return Ok(keys);
     }
     let key = || BASE64_STANDARD.encode(ambient.entropy.bytes::<32>());
@@ -170,6 +184,8 @@ pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> 
         twilio_auth_token: random(),
         telnyx_connection_id: connection_id(),
         telnyx_secret: random(),
+        openai_project_id: format!("proj_{}", random()),
+        openai_secret: random(),
     };
     write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
     Ok(keys)
@@ -194,6 +210,13 @@ pub(super) async fn find_or_create(
             demo.telnyx_account_id = Some(id);
             write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
         }
+        if demo.openai_account_id.is_none() {
+            let scope = OrgScope::assume(demo.organization_id);
+            let account = account(app, keys, ProviderKind::Openai, demo.agent_id)?;
+            let id = organizations::connect_account(app, scope, account).await?;
+            demo.openai_account_id = Some(id);
+            write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+        }
         return Ok(demo);
     }
     let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
@@ -210,6 +233,8 @@ pub(super) async fn find_or_create(
     let twilio_account_id = organizations::connect_account(app, scope, first).await?;
     let second = account(app, keys, ProviderKind::Telnyx, founded.agent_id)?;
     let telnyx_account_id = organizations::connect_account(app, scope, second).await?;
+    let openai = account(app, keys, ProviderKind::Openai, founded.agent_id)?;
+    let openai_account_id = organizations::connect_account(app, scope, openai).await?;
     let by = By {
         scope,
         actor: &Actor::System("dev"),
@@ -227,6 +252,7 @@ pub(super) async fn find_or_create(
         token: token.reveal().to_owned(),
         twilio_account_id,
         telnyx_account_id: Some(telnyx_account_id),
+        openai_account_id: Some(openai_account_id),
         webhook_endpoint_id: endpoint.id,
         webhook_secret: secret.reveal(),
     };

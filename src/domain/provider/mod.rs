@@ -37,6 +37,7 @@ pub use told::{IncomingCall, Told};
 pub enum ProviderKind {
     Twilio,
     Telnyx,
+    Openai,
 }
 
 impl ProviderKind {
@@ -50,7 +51,12 @@ impl ProviderKind {
     pub fn is_commanded(self) -> bool {
         match self {
             Self::Twilio => false,
-            Self::Telnyx => true,
+            Self::Telnyx | Self::Openai => true,
         }
+    }
+
+    /// Whether calls can be placed through it, and not only come in.
+    pub fn places_calls(self) -> bool {
+        self != Self::Openai
     }
 }
