@@ -24,6 +24,7 @@ mod listener;
 mod openai;
 mod pace;
 mod receiver;
+mod report;
 mod script;
 mod server;
 mod switchboard;

@@ -9,6 +9,7 @@
 
 mod architecture;
 mod breaches;
+mod contracts;
 mod examples;
 mod flows;
 mod flows_openai;

@@ -59,4 +59,13 @@ impl ProviderKind {
     pub fn places_calls(self) -> bool {
         self != Self::Openai
     }
+
+    /// The name as the provider itself writes it, for sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::Telnyx => "Telnyx",
+            Self::Openai => "OpenAI",
+        }
+    }
 }

@@ -230,7 +230,7 @@ async fn what_the_control_api_does_not_know_is_refused_and_says_what_it_knows() 
         ("/script", r#"{"ring_after":1}"#, 400, "`ring_after_ms`"),
         ("/calls/CA0/answer", "", 404, "no such call"),
         ("/calls/CA0/sing", "", 404, "no-answer"),
-        ("/inbound", "{}", 400, "`provider`"),
+        ("/inbound", "{}", 400, "provider"),
         ("/outbound", "{}", 404, "/_sim/faults"),
     ] {
         let (got, answer) = rig.control(Method::POST, path, body).await;
