@@ -2,14 +2,22 @@
 //! node holds.
 
 use onhook::{
+    ambient::Ambient,
     app::organizations::{self, NewAccount},
+    boot::{Node, Settings},
+    config,
     domain::{ProviderAccountId, provider::ProviderKind, webhook::signature::SigningSecret},
     simulator::SimulatedAccount,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{app::TestApp, client::Reply, database, wait::wait_for};
+use crate::support::{
+    app::{TestApp, variables},
+    client::Reply,
+    database,
+    wait::wait_for,
+};
 
 const NUMBER: &str = "+15550140";
 const CALLER: &str = "+15550199";
@@ -291,6 +299,69 @@ async fn an_end_that_nobody_told_is_found_when_the_websocket_cannot_be_opened_ag
     let cause = json!({"websocket": "no such call"});
     assert_eq!(call["end"]["provider_cause"], cause);
     assert_one_end(&app, &call).await;
+    app.stop().await;
+}
+
+/// Another node on the same database, in a life of its own.
+async fn another_node(app: &TestApp) -> Node {
+    let settings = Settings {
+        config: config::from_variables(variables(&app.database.url)).expect("a configuration"),
+        ambient: Ambient::system(),
+        run_loops: true,
+    };
+    Node::start(settings).await.expect("a node")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_goes_on_listening_when_one_stops() {
+    let app = TestApp::looking_on().await;
+    connect(&app).await;
+    let first = another_node(&app).await;
+    let sid = call_in_answered(&app).await;
+    let asked = sockets(&app).await;
+    let second = another_node(&app).await;
+
+    first.stop().await;
+    let again = |now: &u64| *now > asked;
+    wait_for("the second node's websocket", || sockets(&app), again).await;
+    assert_eq!(caller_hangs_up(&app, &sid).await, 200);
+
+    let call = app.wait_for_status(&sid, "completed").await;
+    assert_eq!(call["ended_reason"], "remote_hangup");
+    assert_one_end(&app, &call).await;
+    second.stop().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_has_one_websocket_however_many_nodes_there_are() {
+    let app = TestApp::running().await;
+    connect(&app).await;
+    let second = another_node(&app).await;
+    let third = another_node(&app).await;
+    let sids = [call_in_answered(&app).await, call_in_answered(&app).await];
+
+    let mut connection = app.database.as_owner().await;
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM listeners")
+        .fetch_one(&mut connection)
+        .await
+        .expect("a count");
+    assert_eq!(held, 2);
+    let over = async |sid: &str| {
+        caller_hangs_up(&app, sid).await;
+        let call = app.wait_for_status(sid, "completed").await;
+        assert_one_end(&app, &call).await;
+    };
+    over(&sids[0]).await;
+    over(&sids[1]).await;
+    let left = || async {
+        let mut connection = app.database.as_owner().await;
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM listeners");
+        count.fetch_one(&mut connection).await.expect("a count")
+    };
+    wait_for("the leases to be given back", left, |left| *left == 0).await;
+    second.stop().await;
+    third.stop().await;
     app.stop().await;
 }
 
