@@ -74,9 +74,10 @@ impl Switchboard {
         }
     }
 
-    /// Completes when the open websockets are to break, as connections do.
-    pub(super) async fn sockets_break(&self) {
-        self.sockets.notified().await;
+    /// Completes when the websockets that are open now are to break, as connections do. It misses
+    /// nothing from when it is made, so one is made when a websocket is opened.
+    pub(super) fn sockets_break(&self) -> Notified<'_> {
+        self.sockets.notified()
     }
 
     /// Breaks every open websocket without a closing.
