@@ -11,11 +11,13 @@
 //! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
 //! | deliveries | events to customers, where the node delivers | 5 ms after a change here, else as recovery |
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
+//! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod attempts;
 mod deliveries;
 mod kinds;
+mod listeners;
 mod loops;
 mod worker;
 
@@ -71,6 +73,7 @@ pub struct Jobs {
     dials: Arc<Semaphore>,
     instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
+    listening: Arc<listeners::Listening>,
 }
 
 /// What [`Jobs`] are made of.
@@ -97,6 +100,7 @@ impl Jobs {
             dials: Arc::new(Semaphore::new(bounds.dials)),
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
+            listening: Arc::default(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
 
+use strum::VariantArray as _;
+
 use super::{
-    CallControl, Callbacks, Commands, Deadlines, Listens, telnyx::Telnyx, twilio::Twilio,
-    vonage::Vonage,
+    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
+    openai::Openai, telnyx::Telnyx, twilio::Twilio, vonage::Vonage,
 };
 use crate::{ambient::Ambient, domain::provider::ProviderKind, outbound::Reach};
 
@@ -11,6 +13,7 @@ pub struct Registry {
     twilio: Twilio,
     telnyx: Telnyx,
     vonage: Vonage,
+    openai: Openai,
 }
 
 impl Registry {
@@ -28,6 +31,7 @@ impl Registry {
             twilio: Twilio::new(reach, deadlines)?,
             telnyx: Telnyx::new(reach, deadlines)?,
             vonage: Vonage::new(reach, deadlines, ambient.clone())?,
+            openai: Openai::new(reach, deadlines)?,
         })
     }
 
@@ -36,6 +40,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Vonage => &self.vonage,
+            ProviderKind::Openai => &self.openai,
         }
     }
 
@@ -44,6 +49,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio | ProviderKind::Vonage => None,
             ProviderKind::Telnyx => Some(&self.telnyx),
+            ProviderKind::Openai => Some(&self.openai),
         }
     }
 
@@ -51,7 +57,34 @@ impl Registry {
     pub fn listens(&self, kind: ProviderKind) -> Option<&dyn Listens> {
         match kind {
             ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Vonage => None,
+            ProviderKind::Openai => Some(&self.openai),
         }
+    }
+
+    /// The providers that are listened to about `subject`.
+    pub fn listened_to(&self, subject: Subject) -> Vec<ProviderKind> {
+        let about = |kind: &ProviderKind| {
+            let listens = self.listens(*kind);
+            listens.is_some_and(|listens| listens.subject() == subject)
+        };
+        ProviderKind::VARIANTS
+            .iter()
+            .copied()
+            .filter(about)
+            .collect()
+    }
+
+    /// Has a provider that is commanded turn an incoming call away. Once: a caller for whom it fails
+    /// hears the provider's own silence and gives up.
+    pub async fn turn_away(&self, account: &Account, call: ProviderCall<'_>) {
+        let Some(commands) = self.commands(account.kind) else {
+            return;
+        };
+        let rejected = commands.reject(account, call).await;
+        tracing::info!(
+            org.id = %account.organization_id, outcome = ?rejected.outcome,
+            "turned an incoming call away"
+        );
     }
 
     pub fn callbacks(&self, kind: ProviderKind) -> &dyn Callbacks {
@@ -59,6 +92,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Vonage => &self.vonage,
+            ProviderKind::Openai => &self.openai,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
+    openai,
     switchboard::Switchboard,
     telnyx, twilio, vonage,
 };
@@ -80,6 +81,7 @@ async fn send(
             let here = (board.now(), board.address());
             vonage::callback(report, target, &secret, token, here)
         }
+        ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -107,7 +109,13 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
         (ProviderKind::Vonage, Event::Arrived | Event::Asks) => vonage::heed(board, call, answer),
-        (ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Vonage, _) => {}
+        (
+            ProviderKind::Twilio
+            | ProviderKind::Telnyx
+            | ProviderKind::Vonage
+            | ProviderKind::Openai,
+            _,
+        ) => {}
     }
 }
 

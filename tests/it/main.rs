@@ -12,6 +12,7 @@ mod breaches;
 mod contracts;
 mod examples;
 mod flows;
+mod flows_openai;
 mod flows_telnyx;
 mod flows_vonage;
 mod invariants;

@@ -78,6 +78,7 @@ fn external_id(provider: ProviderKind, ambient: &Ambient) -> String {
             (number + 1_000_000_000_000_000_000).to_string()
         }
         ProviderKind::Vonage => random.to_string(),
+        ProviderKind::Openai => format!("proj_{}", random.simple()),
     }
 }
 
@@ -87,6 +88,7 @@ fn number(provider: ProviderKind) -> &'static str {
         ProviderKind::Twilio => "+15550100",
         ProviderKind::Telnyx => "+15550110",
         ProviderKind::Vonage => "+15550120",
+        ProviderKind::Openai => "+15550140",
     }
 }
 

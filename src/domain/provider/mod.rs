@@ -2,6 +2,7 @@
 
 mod observation;
 mod outcome;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use outcome::{
     Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
     LookupOutcome, ProviderAnswer,
 };
+pub use told::{IncomingCall, Told};
 
 /// Who carries a call.
 #[derive(
@@ -36,6 +38,7 @@ pub enum ProviderKind {
     Twilio,
     Telnyx,
     Vonage,
+    Openai,
 }
 
 impl ProviderKind {
@@ -49,8 +52,13 @@ impl ProviderKind {
     pub fn is_commanded(self) -> bool {
         match self {
             Self::Twilio | Self::Vonage => false,
-            Self::Telnyx => true,
+            Self::Telnyx | Self::Openai => true,
         }
+    }
+
+    /// Whether calls can be placed through it, and not only come in.
+    pub fn places_calls(self) -> bool {
+        self != Self::Openai
     }
 
     /// The name as the provider itself writes it, for sentences.
@@ -59,6 +67,7 @@ impl ProviderKind {
             Self::Twilio => "Twilio",
             Self::Telnyx => "Telnyx",
             Self::Vonage => "Vonage",
+            Self::Openai => "OpenAI",
         }
     }
 }

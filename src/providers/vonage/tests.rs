@@ -153,6 +153,7 @@ fn a_call_is_asked_about_at_the_host_that_keeps_it() {
     let regional = ProviderCall {
         id: ID,
         host: Some("api-us-3.vonage.com"),
+        answered: true,
     };
     let hang_up = request::hang_up(&account(None), regional, stamp()).unwrap();
     let url = format!("https://api-us-3.vonage.com/v1/calls/{ID}");

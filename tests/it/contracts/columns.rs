@@ -19,6 +19,7 @@ pub fn column(provider: ProviderKind, row: Row) -> &'static str {
         ProviderKind::Twilio => twilio(row),
         ProviderKind::Telnyx => telnyx(row),
         ProviderKind::Vonage => vonage(row),
+        ProviderKind::Openai => openai(row),
     }
 }
 
@@ -159,5 +160,56 @@ fn vonage(row: Row) -> &'static str {
         Row::FindOfNone => "Nothing",
         // They hand nothing of ours back: numbers and time are all that there is to go by.
         Row::FindOfTwoAlike => "Ambiguous: 2",
+    }
+}
+
+fn openai(row: Row) -> &'static str {
+    match row {
+        Row::HangUpOfAnswered | Row::HangUpThatTakesEffectLater | Row::HangUpWrongJson => {
+            "Accepted"
+        }
+        // Evidence, for the call's session was seen.
+        Row::HangUpOfOver | Row::HangUpOfOverShownAsRecord => "AlreadyOver",
+        Row::HangUpOfUnknown | Row::HangUpPage404 => "NotFound",
+        Row::HangUpThrottled => "Retry after 7 s",
+        Row::HangUpServerError
+        | Row::HangUpTimeout
+        | Row::HangUpNoConnection
+        | Row::HangUpResetBefore
+        | Row::HangUpResetAfter
+        | Row::HangUpPage502 => "Retry",
+        Row::HangUpUnauthorized | Row::HangUpForbidden | Row::HangUpWrongJson400 => "Refused",
+        // One that nobody accepted is turned away instead.
+        Row::HangUpOfRinging => NOT_ASKED,
+        // Such accounts place no calls, and a call cannot be read.
+        Row::DialPlaced
+        | Row::DialRefused
+        | Row::DialUnauthorized
+        | Row::DialThrottled
+        | Row::DialServerError
+        | Row::DialTimeout
+        | Row::DialNoConnection
+        | Row::DialResetBefore
+        | Row::DialResetAfter
+        | Row::DialPage502
+        | Row::DialWrongJson
+        | Row::FetchOfQueued
+        | Row::FetchOfAnswered
+        | Row::FetchOfOver
+        | Row::FetchOfUnknown
+        | Row::FetchThrottled
+        | Row::FetchServerError
+        | Row::FetchTimeout
+        | Row::FetchNoConnection
+        | Row::FetchReset
+        | Row::FetchUnauthorized
+        | Row::FetchPage404
+        | Row::FetchWrongJson
+        | Row::FindOfOne
+        | Row::FindOfNone
+        | Row::FindOfTwoAlike
+        | Row::FindThrottled
+        | Row::FindUnauthorized
+        | Row::FindWrongJson => NOT_ASKED,
     }
 }

@@ -283,6 +283,7 @@ fn fetched(outcome: &FetchOutcome) -> String {
         FetchOutcome::NotFound => "NotFound".to_owned(),
         FetchOutcome::Unavailable { after } => timed("Unavailable", ",", *after),
         FetchOutcome::Refused => "Refused".to_owned(),
+        FetchOutcome::Unsupported => "Unsupported".to_owned(),
     }
 }
 

@@ -22,6 +22,7 @@ async fn connect(app: &TestApp, provider: ProviderKind) -> Line {
         ProviderKind::Twilio => ("AC0123456789abcdef0123456789abcdef", "+15550160"),
         ProviderKind::Telnyx => ("1494404757140276705", "+15550161"),
         ProviderKind::Vonage => ("aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab", "+15550162"),
+        ProviderKind::Openai => ("proj_0123456789abcdef", "+15550163"),
     };
     let name = provider.as_str();
     let account = SimulatedAccount {
@@ -67,10 +68,11 @@ impl Line {
     }
 }
 
-const EVERY: [ProviderKind; 3] = [
+const EVERY: [ProviderKind; 4] = [
     ProviderKind::Twilio,
     ProviderKind::Telnyx,
     ProviderKind::Vonage,
+    ProviderKind::Openai,
 ];
 
 async fn at_provider(app: &TestApp, sid: &str) -> Value {
