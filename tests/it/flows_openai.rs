@@ -292,7 +292,7 @@ async fn an_end_that_nobody_told_is_found_when_the_websocket_cannot_be_opened_ag
     let app = TestApp::running().await;
     connect(&app).await;
     let sid = call_in_answered(&app).await;
-    fault(&app, "socket", 1, json!({"delay_ms": 300})).await;
+    fault(&app, "socket", 1, json!({"delay_ms": 2000})).await;
     break_sockets(&app).await;
     assert_eq!(caller_hangs_up(&app, &sid).await, 200);
 
