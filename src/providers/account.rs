@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{telnyx, twilio};
+use super::{sip, telnyx, twilio};
 use crate::domain::{OrganizationId, ProviderAccountId, provider::ProviderKind};
 
 /// An account at a provider, ready to be used.
@@ -27,6 +27,7 @@ pub struct Account {
 pub enum Credentials {
     Twilio(twilio::Keys),
     Telnyx(telnyx::Keys),
+    Sip(sip::Keys),
 }
 
 /// What is wrong with credentials. Holds no part of them.
@@ -47,6 +48,7 @@ impl Credentials {
         match kind {
             ProviderKind::Twilio => twilio::Keys::parse(&members).map(Self::Twilio),
             ProviderKind::Telnyx => telnyx::Keys::parse(&members).map(Self::Telnyx),
+            ProviderKind::Sip => sip::Keys::parse(&members).map(Self::Sip),
         }
     }
 }

@@ -19,6 +19,7 @@ mod account;
 mod answer;
 mod base_url;
 pub mod registry;
+pub mod sip;
 pub mod telnyx;
 pub mod twilio;
 
@@ -200,6 +201,9 @@ pub trait Commands: Send + Sync {
 pub trait Listens: Send + Sync {
     /// What one websocket is about.
     fn subject(&self) -> Subject;
+
+    /// Whether `account` has a websocket to be held.
+    fn wants(&self, account: &Account) -> bool;
 
     /// Opens the websocket: for the account, or for the one call.
     fn connect<'a>(

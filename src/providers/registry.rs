@@ -3,7 +3,7 @@
 use strum::VariantArray as _;
 
 use super::{
-    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
+    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject, sip::Sip,
     telnyx::Telnyx, twilio::Twilio,
 };
 use crate::{domain::provider::ProviderKind, outbound::Reach};
@@ -12,6 +12,7 @@ use crate::{domain::provider::ProviderKind, outbound::Reach};
 pub struct Registry {
     twilio: Twilio,
     telnyx: Telnyx,
+    sip: Sip,
 }
 
 impl Registry {
@@ -23,6 +24,7 @@ impl Registry {
         Ok(Self {
             twilio: Twilio::new(reach, deadlines)?,
             telnyx: Telnyx::new(reach, deadlines)?,
+            sip: Sip::new(reach, deadlines)?,
         })
     }
 
@@ -30,6 +32,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
+            ProviderKind::Sip => &self.sip,
         }
     }
 
@@ -38,6 +41,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => None,
             ProviderKind::Telnyx => Some(&self.telnyx),
+            ProviderKind::Sip => Some(&self.sip),
         }
     }
 
@@ -45,6 +49,7 @@ impl Registry {
     pub fn listens(&self, kind: ProviderKind) -> Option<&dyn Listens> {
         match kind {
             ProviderKind::Twilio | ProviderKind::Telnyx => None,
+            ProviderKind::Sip => Some(&self.sip),
         }
     }
 
@@ -78,6 +83,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
+            ProviderKind::Sip => &self.sip,
         }
     }
 }

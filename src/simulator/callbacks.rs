@@ -13,6 +13,7 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
+    sip,
     switchboard::Switchboard,
     telnyx, twilio,
 };
@@ -73,9 +74,13 @@ async fn send(
         CopyKind::Dropped => return (Vec::new(), None),
     };
     let (report, target) = (&dispatch.report, &dispatch.target);
+    if let Some(answers) = sip::tell(board, report, copy) {
+        return (answers, None);
+    }
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Sip => sip::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -102,7 +107,9 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     let call = &dispatch.report.call;
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
+        (ProviderKind::Sip, Event::Arrived) => sip::heed(board, call, answer),
         (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
+        (ProviderKind::Sip, _) => {}
     }
 }
 

@@ -25,6 +25,7 @@ mod pace;
 mod receiver;
 mod script;
 mod server;
+mod sip;
 mod switchboard;
 mod telnyx;
 #[cfg(test)]
@@ -46,7 +47,7 @@ use switchboard::Switchboard;
 pub struct SimulatedAccount {
     pub provider: ProviderKind,
     /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
-    /// a connection at Telnyx.
+    /// a connection at Telnyx, at SIP bridges what `sip/mod.rs` says.
     pub external_id: String,
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
@@ -62,6 +63,7 @@ impl SimulatedAccount {
         match self.provider {
             ProviderKind::Twilio => json!({ "auth_token": self.secret }),
             ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
+            ProviderKind::Sip => sip::credentials(&self.external_id, &self.secret),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     fault::FaultOrder,
     listener::{self, Asked, Handled, Reply},
     script::ScriptChange,
+    sip,
     switchboard::Switchboard,
     telnyx, twilio,
 };
@@ -62,6 +63,7 @@ async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
     match provider {
         ProviderKind::Twilio => twilio::answer(board, asked, path).await,
         ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
+        ProviderKind::Sip => sip::answer(board, asked, path).await,
     }
 }
 
@@ -207,6 +209,7 @@ fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
             id: match wanted.provider {
                 ProviderKind::Twilio => twilio::call_id(bytes),
                 ProviderKind::Telnyx => telnyx::call_id(bytes),
+                ProviderKind::Sip => sip::call_id(account, bytes, now),
             },
             account: account.to_owned(),
             to: wanted.to,

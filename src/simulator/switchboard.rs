@@ -20,7 +20,7 @@ use super::{
     exchange::Exchange,
     fault::{Act, Operation, When},
     listener::{Handled, Reply},
-    pace,
+    pace, sip,
 };
 use crate::{
     ambient::Ambient,
@@ -35,6 +35,8 @@ pub(super) struct Switchboard {
     exchange: Mutex<Exchange>,
     counters: Counters,
     sockets: Notify,
+    /// Who listens to the events of an Asterisk.
+    pub(super) ari: sip::Listeners,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl Switchboard {
             exchange: Mutex::default(),
             counters: Counters::default(),
             sockets: Notify::new(),
+            ari: sip::Listeners::default(),
         }
     }
 

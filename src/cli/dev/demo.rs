@@ -47,6 +47,8 @@ pub(super) struct Keys {
     pub(super) telnyx_connection_id: String,
     #[serde(default)]
     pub(super) telnyx_secret: String,
+    #[serde(default)]
+    pub(super) sip_secret: String,
 }
 
 impl Keys {
@@ -56,12 +58,17 @@ impl Keys {
             .iter()
             .map(|provider| {
                 let (external_id, secret) = match provider {
-                    ProviderKind::Twilio => (&self.twilio_account_sid, &self.twilio_auth_token),
-                    ProviderKind::Telnyx => (&self.telnyx_connection_id, &self.telnyx_secret),
+                    ProviderKind::Twilio => {
+                        (self.twilio_account_sid.as_str(), &self.twilio_auth_token)
+                    }
+                    ProviderKind::Telnyx => {
+                        (self.telnyx_connection_id.as_str(), &self.telnyx_secret)
+                    }
+                    ProviderKind::Sip => (SIP_APP, &self.sip_secret),
                 };
                 SimulatedAccount {
                     provider: *provider,
-                    external_id: external_id.clone(),
+                    external_id: external_id.to_owned(),
                     secret: secret.clone(),
                     incoming_url: None,
                 }
@@ -70,11 +77,15 @@ impl Keys {
     }
 }
 
+/// The Stasis application of the simulated Asterisk.
+const SIP_APP: &str = "onhook";
+
 /// The agent's number on the account of a provider.
 fn number(provider: ProviderKind) -> &'static str {
     match provider {
         ProviderKind::Twilio => "+15550100",
         ProviderKind::Telnyx => "+15550110",
+        ProviderKind::Sip => "+15550130",
     }
 }
 
@@ -88,6 +99,8 @@ pub(super) struct Demo {
     /// Absent in the file of an older version, until it is connected.
     #[serde(default)]
     pub(super) telnyx_account_id: Option<ProviderAccountId>,
+    #[serde(default)]
+    pub(super) sip_account_id: Option<ProviderAccountId>,
     pub(super) webhook_endpoint_id: WebhookEndpointId,
     pub(super) webhook_secret: String,
 }
@@ -113,6 +126,7 @@ impl Demo {
         [
             (ProviderKind::Twilio, Some(self.twilio_account_id)),
             (ProviderKind::Telnyx, self.telnyx_account_id),
+            (ProviderKind::Sip, self.sip_account_id),
         ]
         .into_iter()
         .filter_map(|(provider, id)| Some((provider, id?)))
@@ -159,6 +173,10 @@ pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> 
             keys.telnyx_secret = random();
             write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
         }
+        if keys.sip_secret.is_empty() {
+            keys.sip_secret = random();
+            write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
+        }
         return Ok(keys);
     }
     let key = || BASE64_STANDARD.encode(ambient.entropy.bytes::<32>());
@@ -170,6 +188,7 @@ pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> 
         twilio_auth_token: random(),
         telnyx_connection_id: connection_id(),
         telnyx_secret: random(),
+        sip_secret: random(),
     };
     write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
     Ok(keys)
@@ -194,6 +213,13 @@ pub(super) async fn find_or_create(
             demo.telnyx_account_id = Some(id);
             write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
         }
+        if demo.sip_account_id.is_none() {
+            let scope = OrgScope::assume(demo.organization_id);
+            let account = account(app, keys, ProviderKind::Sip, demo.agent_id)?;
+            let id = organizations::connect_account(app, scope, account).await?;
+            demo.sip_account_id = Some(id);
+            write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+        }
         return Ok(demo);
     }
     let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
@@ -210,6 +236,8 @@ pub(super) async fn find_or_create(
     let twilio_account_id = organizations::connect_account(app, scope, first).await?;
     let second = account(app, keys, ProviderKind::Telnyx, founded.agent_id)?;
     let telnyx_account_id = organizations::connect_account(app, scope, second).await?;
+    let third = account(app, keys, ProviderKind::Sip, founded.agent_id)?;
+    let sip_account_id = organizations::connect_account(app, scope, third).await?;
     let by = By {
         scope,
         actor: &Actor::System("dev"),
@@ -227,6 +255,7 @@ pub(super) async fn find_or_create(
         token: token.reveal().to_owned(),
         twilio_account_id,
         telnyx_account_id: Some(telnyx_account_id),
+        sip_account_id: Some(sip_account_id),
         webhook_endpoint_id: endpoint.id,
         webhook_secret: secret.reveal(),
     };

@@ -37,6 +37,7 @@ pub use told::{IncomingCall, Told};
 pub enum ProviderKind {
     Twilio,
     Telnyx,
+    Sip,
 }
 
 impl ProviderKind {
@@ -51,6 +52,7 @@ impl ProviderKind {
         match self {
             Self::Twilio => false,
             Self::Telnyx => true,
+            Self::Sip => true,
         }
     }
 }
