@@ -11,6 +11,7 @@ mod architecture;
 mod breaches;
 mod examples;
 mod flows;
+mod flows_sip;
 mod flows_telnyx;
 mod invariants;
 mod jobs;

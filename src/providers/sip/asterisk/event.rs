@@ -114,16 +114,14 @@ pub(super) fn progress(state: Option<&str>) -> Option<Progress> {
 }
 
 /// How a channel ended. One that was up was answered. Of any other the final SIP status decides,
-/// and the Q.850 cause where there is none.
+/// and the Q.850 cause where there is none; one that came in was given up by its caller.
 fn ended(event: &Event) -> Progress {
-    let was_up = event
-        .channel
-        .as_ref()
-        .is_some_and(|channel| channel.state.as_deref() == Some("Up"));
-    let (status, reason) = match (was_up, event.tech_cause) {
-        (true, _) => (CallStatus::Completed, None),
-        (false, Some(status)) if status >= 300 => by_sip_status(status),
-        (false, _) => by_cause(event.cause),
+    let state = event.channel.as_ref().and_then(|it| it.state.as_deref());
+    let (status, reason) = match (state, event.tech_cause) {
+        (Some("Up"), _) => (CallStatus::Completed, None),
+        (_, Some(status)) if status >= 300 => by_sip_status(status),
+        (Some("Ring"), _) => (CallStatus::Canceled, Some(EndReason::RemoteHangup)),
+        _ => by_cause(event.cause),
     };
     let cause: Map<String, Value> = [
         ("cause", event.cause.map(Value::from)),
