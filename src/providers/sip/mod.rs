@@ -17,6 +17,10 @@ mod asterisk;
 mod http;
 mod jambonz;
 mod keys;
+#[cfg(test)]
+mod keys_tests;
+#[cfg(test)]
+mod samples;
 mod signature;
 
 use axum::body::Bytes;

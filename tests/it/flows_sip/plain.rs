@@ -29,14 +29,20 @@ async fn a_call_is_placed_answered_and_ended_and_its_end_is_told_by_a_signed_rep
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_reports_the_status_for_over_proves_the_end_when_it_is_asked_again() {
-    let app = TestApp::running().await;
+    let app = TestApp::by_hand().await;
     let account = connect(&app, OWN).await;
     let id = place_answered(&app, account).await;
     fault(&app, "callback", 0, json!({"drop": true})).await;
 
     assert_success(&terminate(&app, &id).await);
 
-    let call = app.wait_for_status(&id, "completed").await;
+    let ask_again = async || {
+        app.advance(5);
+        app.node.worker.run_due().await.expect("a round");
+        app.call(&id).await
+    };
+    let over = |call: &Value| call["status"] == "completed";
+    let call = wait_for("the end to be proved", ask_again, over).await;
     assert_eq!(call["end"]["confirmed_by"], "hang_up_answer");
     assert_eq!(seen(&app, &id).await["hangups_carried_out"], 1);
     assert_ended_once(&app, &id, "ended_by_api", "local").await;

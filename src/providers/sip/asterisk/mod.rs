@@ -19,6 +19,13 @@ mod map;
 mod request;
 mod wire;
 
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
+mod map_tests;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::{Heard, Wires, keys::AsteriskKeys as Keys, not_asked};

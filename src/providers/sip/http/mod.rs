@@ -12,6 +12,9 @@ mod map;
 mod report;
 mod request;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Heard, Wires, not_asked};
 use crate::{
     domain::{

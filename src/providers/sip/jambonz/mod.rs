@@ -18,6 +18,13 @@ mod request;
 mod verbs;
 mod wire;
 
+#[cfg(test)]
+mod callback_tests;
+#[cfg(test)]
+mod map_tests;
+#[cfg(test)]
+mod tests;
+
 use super::{Heard, Wires, keys::JambonzKeys as Keys, not_asked};
 use crate::{
     domain::{
