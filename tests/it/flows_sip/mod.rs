@@ -5,6 +5,7 @@ mod asterisk;
 mod feed;
 mod jambonz;
 mod plain;
+mod real;
 
 use onhook::{
     app::organizations::{self, NewAccount},
