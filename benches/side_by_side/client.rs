@@ -90,6 +90,8 @@ fn content_length(head: &str) -> Result<usize> {
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n");
+    // As other clients do; the bare answer and the server are asked alike.
+    text.push_str("user-agent: side-by-side\r\naccept: */*\r\n");
     for (name, value) in headers {
         write!(text, "{name}: {value}\r\n").ok();
     }

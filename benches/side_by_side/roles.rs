@@ -29,7 +29,7 @@ pub(crate) const STAGE: &str = "stage";
 pub(crate) async fn play(role: &str) -> Result<()> {
     match role {
         HELLO => {
-            let router = Router::new().route("/", get(|| async { "hello" }));
+            let router = Router::new().route("/api/v1/calls", get(|| async { "hello" }));
             let listener = TcpListener::bind(ANY_PORT).await?;
             terminal::say(&json!({"hello": listener.local_addr()?}).to_string());
             serve(listener, router).await

@@ -12,9 +12,14 @@ use crate::{
 /// Who does something, and from where.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// A program with an API token.
+    /// A program with an API token, or on the machine itself in local mode.
     Token {
         caller: Caller,
+        address: Option<String>,
+        request_id: String,
+    },
+    /// The operator, with the node's admin token: for any organisation.
+    Admin {
         address: Option<String>,
         request_id: String,
     },
@@ -26,7 +31,10 @@ impl Actor {
     /// The name in events, receipts and the audit log.
     pub fn name(&self) -> String {
         match self {
-            Self::Token { caller, .. } => format!("token:{}", caller.token_id),
+            Self::Token { caller, .. } => caller
+                .token_id
+                .map_or_else(|| "local".to_owned(), |id| format!("token:{id}")),
+            Self::Admin { .. } => "admin".to_owned(),
             Self::System(rule) => format!("system:{rule}"),
         }
     }
@@ -42,6 +50,10 @@ impl Actor {
                 address,
                 request_id,
                 ..
+            }
+            | Self::Admin {
+                address,
+                request_id,
             } => (address.clone(), Some(request_id.clone())),
             Self::System(_) => (None, None),
         };
@@ -72,7 +84,7 @@ impl Actor {
     pub fn agents(&self) -> Option<&[AgentId]> {
         match self {
             Self::Token { caller, .. } => caller.agent_ids.as_deref(),
-            Self::System(_) => None,
+            Self::Admin { .. } | Self::System(_) => None,
         }
     }
 
@@ -84,7 +96,7 @@ impl Actor {
     pub fn may_act_for(&self, agent_id: AgentId) -> bool {
         match self {
             Self::Token { caller, .. } => caller.may_act_for(agent_id),
-            Self::System(_) => true,
+            Self::Admin { .. } | Self::System(_) => true,
         }
     }
 }

@@ -26,7 +26,7 @@ const END_DEAD_AFTER: Duration = Duration::seconds(3);
 pub struct Key {
     pub route: &'static str,
     pub key: String,
-    pub token_id: TokenId,
+    pub token_id: Option<TokenId>,
     request_hash: [u8; 32],
     of_end: bool,
 }
@@ -48,7 +48,7 @@ impl Key {
     pub fn new(
         route: &'static str,
         key: &str,
-        token_id: TokenId,
+        token_id: Option<TokenId>,
         request: &[&[u8]],
     ) -> Result<Self> {
         let visible = (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());

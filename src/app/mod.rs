@@ -7,6 +7,7 @@
 //! leaves either nothing or a durable intention.
 
 pub mod actor;
+pub mod agents;
 pub mod callers;
 pub mod calls;
 pub mod fast_lane;

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     db::{self, Db},
     domain::{Error, Result},
-    http::{self, HttpState, Waits},
+    http::{self, HttpParts, HttpState, Waits},
     jobs::{Bounds, Jobs, Parts as JobParts, Worker},
     outbound::{self, Reach},
     providers::{Deadlines, Registry},
@@ -75,11 +75,11 @@ impl Node {
         }));
         if run_loops {
             worker.follow_clock().await?;
-            worker.start(fresh);
+            worker.start(fresh, config.jobs.deliver_webhooks);
         } else {
             worker.start_fast_lane(fresh);
         }
-        let state = HttpState {
+        let state = HttpState::new(HttpParts {
             app: app.clone(),
             providers,
             metrics,
@@ -89,7 +89,13 @@ impl Node {
                 agent_end: config.http.agent_end_wait,
                 ..Waits::default()
             },
-        };
+            admin_token: config.keys.admin_token.clone(),
+            // The configuration has refused anything but loopback; this is the second wall.
+            local_organization: config
+                .http
+                .local_organization
+                .filter(|_| address.ip().is_loopback()),
+        });
         let operators: BoxCloneSyncService<Request, _, _> =
             BoxCloneSyncService::new(http::operator_router(state.clone()).map_request(|r| r));
         let most = config.http.max_connections;

@@ -14,6 +14,14 @@ pub(super) fn run() -> ExitCode {
                     "ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only.",
                 );
             }
+            if config.http.local_organization.is_some() {
+                terminal::say(
+                    "ONHOOK_LOCAL_ORGANIZATION is set: whoever is on this machine acts as it without a token.",
+                );
+            }
+            if config.keys.admin_token.is_none() {
+                terminal::say("ADMIN_TOKEN is empty: POST /api/v1/admin/cancel is not there.");
+            }
             ExitCode::SUCCESS
         }
         Err(faults) => {

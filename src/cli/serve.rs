@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) async fn run(config: Config, ambient: Ambient) -> Result<(), Failure> {
     log::install(config.log.format, &config.log.filter);
-    warn_of_loopback(&config);
+    warn_of_open_doors(&config);
     let tasks = ambient.tasks.clone();
     let node = Node::start(Settings {
         config,
@@ -27,9 +27,19 @@ pub(super) async fn run(config: Config, ambient: Ambient) -> Result<(), Failure>
     }
 }
 
-fn warn_of_loopback(config: &Config) {
-    if config.providers.allow_loopback {
-        tracing::warn!("ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only");
+fn warn_of_open_doors(config: &Config) {
+    let doors = [
+        (
+            config.providers.allow_loopback,
+            "ONHOOK_OUTBOUND_ALLOW_LOOPBACK is on: for development and tests only",
+        ),
+        (
+            config.http.local_organization.is_some(),
+            "ONHOOK_LOCAL_ORGANIZATION is set: requests of this machine need no token",
+        ),
+    ];
+    for (_, what) in doors.iter().filter(|(open, _)| *open) {
+        tracing::warn!("{what}");
     }
 }
 

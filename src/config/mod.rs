@@ -7,7 +7,8 @@ mod read;
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    crypto::{sealed::KeyRing, token_digest::Pepper},
+    crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
+    domain::OrganizationId,
     telemetry::log::Format,
 };
 
@@ -20,6 +21,7 @@ pub struct Config {
     pub http: Http,
     pub keys: Keys,
     pub providers: Providers,
+    pub jobs: Jobs,
     pub log: Log,
 }
 
@@ -51,6 +53,9 @@ pub struct Http {
     pub end_wait: Duration,
     pub agent_end_wait: Duration,
     pub max_connections: usize,
+    /// Local mode: requests to the session routes without a token act as this organisation. Only
+    /// with `listen` on loopback.
+    pub local_organization: Option<OrganizationId>,
 }
 
 /// What secrets are sealed and hashed with.
@@ -58,6 +63,8 @@ pub struct Http {
 pub struct Keys {
     pub secret_key: KeyRing,
     pub token_pepper: Pepper,
+    /// `None`: the operator's routes are not there.
+    pub admin_token: Option<AdminToken>,
 }
 
 /// How providers and customers' servers are reached.
@@ -70,6 +77,13 @@ pub struct Providers {
     pub allow_loopback: bool,
     /// A live call without evidence for this long is read at its provider.
     pub quiet_after: Duration,
+}
+
+/// What a node does beside answering requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// Whether it delivers events to customers; some node must.
+    pub deliver_webhooks: bool,
 }
 
 /// What is logged, and how.

@@ -1,18 +1,22 @@
 //! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
 //! be a secret.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Keys, Log, Providers};
+use super::{Config, Database, Http, Jobs, Keys, Log, Providers};
 use crate::{
-    crypto::{sealed::KeyRing, token_digest::Pepper},
+    crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
+    domain::OrganizationId,
     telemetry::log::Format,
 };
 
-/// Every variable: its name, its default (`None`: required), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
+/// The shortest admin token: it opens every organisation's calls, and nothing slows guesses down.
+const ADMIN_TOKEN_CHARACTERS: usize = 16;
+
+/// Every variable: its name, its default (`None`: required; empty: off), what it is.
+pub const VARIABLES: [(&str, Option<&str>, &str); 20] = [
     (
         "DATABASE_URL",
         None,
@@ -52,6 +56,16 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
         "ONHOOK_TOKEN_PEPPER",
         None,
         "base64 of at least 32 bytes: hashes API tokens; changing it revokes them all",
+    ),
+    (
+        "ADMIN_TOKEN",
+        Some(""),
+        "what the operator shows in X-Admin-Token; empty: the operator's routes are not there",
+    ),
+    (
+        "ONHOOK_LOCAL_ORGANIZATION",
+        Some(""),
+        "local mode: the organisation that /api/call and /api/calls act as without a token",
     ),
     (
         "ONHOOK_END_WAIT_SECONDS",
@@ -94,6 +108,11 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 17] = [
         "a call without evidence for so long is read at its provider, 10–3600",
     ),
     (
+        "ONHOOK_DELIVER_WEBHOOKS",
+        Some("true"),
+        "false: this node leaves webhook deliveries to other nodes",
+    ),
+    (
         "ONHOOK_LOG",
         Some("json:info"),
         "json or plain, a colon, and a filter, for example plain:info,onhook=debug",
@@ -120,10 +139,13 @@ impl fmt::Display for Fault {
 pub fn from_environment() -> Result<Config, Vec<Fault>> {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        let wanted = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
-        wanted.then(|| (name, value.to_string_lossy().into_owned()))
+        is_ours(&name).then(|| (name, value.to_string_lossy().into_owned()))
     });
     from_variables(ours.collect())
+}
+
+fn is_ours(name: &str) -> bool {
+    ["DATABASE_URL", "ADMIN_TOKEN"].contains(&name) || name.starts_with("ONHOOK_")
 }
 
 /// Reads the given variables; an empty one counts as absent.
@@ -155,12 +177,14 @@ impl Reading {
         let http = self.http();
         let keys = self.keys();
         let providers = self.providers();
+        let jobs = self.jobs();
         let log = self.log();
         Some(Config {
             database: database?,
             http: http?,
             keys: keys?,
             providers: providers?,
+            jobs: jobs?,
             log: log?,
         })
     }
@@ -187,6 +211,7 @@ impl Reading {
         let end = self.seconds("ONHOOK_END_WAIT_SECONDS", 0, 30);
         let agent_end = self.seconds("ONHOOK_AGENT_END_WAIT_SECONDS", 0, 30);
         let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
+        let local = self.local_organization(listen);
         Some(Http {
             listen: listen?,
             operator_listen: operator?,
@@ -194,7 +219,24 @@ impl Reading {
             end_wait: end?,
             agent_end_wait: agent_end?,
             max_connections: most?,
+            local_organization: local,
         })
+    }
+
+    fn local_organization(&mut self, listen: Option<SocketAddr>) -> Option<OrganizationId> {
+        const NAME: &str = "ONHOOK_LOCAL_ORGANIZATION";
+        let id = self.optional(NAME, "must be an organisation's id (a UUID)", |text| {
+            text.parse().ok()
+        });
+        let reachable = listen.is_some_and(|address| !address.ip().is_loopback());
+        if id.is_some() && reachable {
+            self.fault(
+                NAME,
+                "gives anybody who reaches the API that organisation's calls: ONHOOK_LISTEN must be \
+                 on loopback with it, for example 127.0.0.1:8080",
+            );
+        }
+        id
     }
 
     fn public_url(&mut self) -> Option<String> {
@@ -221,9 +263,19 @@ impl Reading {
             let bytes = BASE64_STANDARD.decode(text).ok()?;
             (bytes.len() >= 32).then(|| Pepper::new(bytes))
         });
+        let must = format!(
+            "must be at least {ADMIN_TOKEN_CHARACTERS} visible ASCII characters; make one with: \
+             openssl rand -hex 32"
+        );
+        let admin = self.optional("ADMIN_TOKEN", &must, |text| {
+            let good = text.len() >= ADMIN_TOKEN_CHARACTERS
+                && text.bytes().all(|byte| byte.is_ascii_graphic());
+            good.then(|| AdminToken::new(text))
+        });
         Some(Keys {
             secret_key: ring?,
             token_pepper: pepper?,
+            admin_token: admin,
         })
     }
 
@@ -231,10 +283,7 @@ impl Reading {
         let connect = self.millis("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", 100, 5000);
         let hang_up = self.millis("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS", 100, 4000);
         let dial = self.millis("ONHOOK_PROVIDER_DIAL_TIMEOUT_MS", 100, 10_000);
-        let must = "must be true or false";
-        let loopback = self.parse("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", must, |text| {
-            text.parse::<bool>().ok()
-        });
+        let loopback = self.boolean("ONHOOK_OUTBOUND_ALLOW_LOOPBACK");
         let quiet = self.seconds("ONHOOK_QUIET_AFTER_SECONDS", 10, 3600);
         Some(Providers {
             connect_timeout: connect?,
@@ -242,6 +291,13 @@ impl Reading {
             dial_timeout: dial?,
             allow_loopback: loopback?,
             quiet_after: quiet?,
+        })
+    }
+
+    fn jobs(&mut self) -> Option<Jobs> {
+        let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
+        Some(Jobs {
+            deliver_webhooks: deliver?,
         })
     }
 
@@ -307,6 +363,25 @@ impl Reading {
         parsed
     }
 
+    /// A variable that may be empty; `None` also when it is a fault, which is noted.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        must: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.value(name).filter(|text| !text.is_empty())?;
+        let parsed = parse(value.trim());
+        if parsed.is_none() {
+            self.fault(name, must);
+        }
+        parsed
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parse(name, "must be true or false", |text| text.parse().ok())
+    }
+
     fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
         &mut self,
         name: &str,
@@ -368,8 +443,7 @@ mod tests {
             .filter_map(|line| {
                 let active = line.strip_prefix('#').unwrap_or(line);
                 let (name, value) = active.split_once('=')?;
-                let ours = name == "DATABASE_URL" || name.starts_with("ONHOOK_");
-                ours.then(|| (name, line.starts_with('#'), value))
+                is_ours(name).then(|| (name, line.starts_with('#'), value))
             })
             .collect();
         // What is required is commented out and has no value.
@@ -386,7 +460,53 @@ mod tests {
         assert_eq!(config.http.public_url, "https://calls.example.com");
         assert_eq!(config.http.end_wait, Duration::from_secs(5));
         assert!(!config.providers.allow_loopback);
+        assert!(config.keys.admin_token.is_none() && config.http.local_organization.is_none());
+        assert!(config.jobs.deliver_webhooks);
         assert!(!format!("{config:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn local_mode_is_for_loopback_only() {
+        let with = |listen: &str, organization: &str| {
+            let mut given = complete();
+            given.extend(variables(&[
+                ("ONHOOK_LISTEN", listen),
+                ("ONHOOK_LOCAL_ORGANIZATION", organization),
+            ]));
+            from_variables(given)
+        };
+        let id = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+        for listen in ["127.0.0.1:8080", "127.9.9.9:0", "[::1]:8080"] {
+            let config = with(listen, id).unwrap();
+            assert_eq!(config.http.local_organization, id.parse().ok(), "{listen}");
+        }
+        for listen in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"] {
+            let faults = with(listen, id).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].variable, "ONHOOK_LOCAL_ORGANIZATION");
+            assert!(with(listen, "").is_ok());
+        }
+        assert_eq!(with("127.0.0.1:8080", "demo").unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn an_admin_token_is_long_enough_and_in_no_text() {
+        let with = |token: &str| {
+            let mut given = complete();
+            given.extend(variables(&[("ADMIN_TOKEN", token)]));
+            from_variables(given)
+        };
+        let config = with("very-secret-token").unwrap();
+        assert!(!format!("{config:?}").contains("very-secret"));
+        let token = config.keys.admin_token.unwrap();
+        assert!(token.is(b"very-secret-token") && !token.is(b"very-secret-tokem"));
+        assert!(with("").unwrap().keys.admin_token.is_none());
+        for weak in ["very-secret", "very secret token", "sehr-geheimes-tökchen"] {
+            let faults = with(weak).unwrap_err();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].variable, "ADMIN_TOKEN");
+            assert!(!faults[0].problem.contains("very"));
+        }
     }
 
     #[test]

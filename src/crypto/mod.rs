@@ -1,4 +1,5 @@
 //! Keys and hashes: what is sealed, hashed and compared, and never the policy about it.
 
+pub mod admin_token;
 pub mod sealed;
 pub mod token_digest;

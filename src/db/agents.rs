@@ -209,6 +209,34 @@ pub async fn find_settings(
     settings.map(read_settings).transpose()
 }
 
+/// The published agents of the organisation, of `only` where that is given; the oldest first, at
+/// most `limit`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn published(
+    db: &Db,
+    scope: OrgScope,
+    only: Option<&[AgentId]>,
+    limit: i64,
+) -> Result<Vec<AgentId>> {
+    let only: Option<Vec<uuid::Uuid>> = only.map(|ids| ids.iter().map(|id| id.0).collect());
+    db.run(
+        "find published agents",
+        sqlx::query_scalar!(
+            r#"/* db::agents::published */ SELECT id AS "id: AgentId" FROM agents
+            WHERE organization_id = $1 AND published_at IS NOT NULL
+                AND ($2::uuid[] IS NULL OR id = ANY($2))
+            ORDER BY created_at, id LIMIT $3"#,
+            scope.id() as OrganizationId,
+            only.as_deref(),
+            limit
+        )
+        .fetch_all(&db.pool),
+    )
+    .await
+}
+
 fn read_settings(settings: Value) -> Result<AgentSettings> {
     serde_json::from_value(settings)
         .map_err(|error| Error::internal("read an agent's settings", error))

@@ -1,15 +1,17 @@
-//! Lists of calls: filters and paging. The only place where a statement is put together.
+//! Lists of calls: filters and paging. The only place where a statement is put together;
+//! what has no filter has a statement of its own.
 
 use sqlx::{Postgres, QueryBuilder};
 
 use super::{
     Db,
-    calls::{COLUMNS, CallRow},
+    calls::{LISTED_COLUMNS, Listed},
 };
 use crate::domain::{
-    AgentId, OrgScope, Result, Timestamp,
-    call::{Call, CallStatus, Direction, EndReason},
+    AgentId, CallId, OrgScope, OrganizationId, Result, Timestamp,
+    call::{CallStatus, Direction, EndReason},
     page::Cursor,
+    phone::Phone,
     provider::ProviderKind,
 };
 
@@ -59,12 +61,61 @@ pub async fn list(
     filter: &Filter,
     start: Start,
     limit: i64,
-) -> Result<Vec<Call>> {
+) -> Result<Vec<Listed>> {
     let mut statement = statement(scope, filter, start, limit);
-    let rows: Vec<CallRow> = db
-        .run("list calls", statement.build_query_as().fetch_all(&db.pool))
-        .await?;
-    Ok(rows.into_iter().map(Call::from).collect())
+    // On a connection, not on the pool: that would hand each row on once more.
+    let listing = async {
+        let mut connection = db.pool.acquire().await?;
+        statement.build().fetch_all(&mut *connection).await
+    };
+    let rows = db.run("list calls", listing).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Listed::new(row, scope))
+        .collect())
+}
+
+/// A live call, as the session routes list it.
+#[derive(Clone, Debug)]
+pub struct ActiveCall {
+    pub id: CallId,
+    pub status: CallStatus,
+    pub direction: Direction,
+    pub other_party: Phone,
+}
+
+/// The live calls of the organisation, of `visible_agents` where that is given; newest first, at
+/// most `limit`. One statement over the index of live calls.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn active(
+    db: &Db,
+    scope: OrgScope,
+    visible_agents: Option<&[AgentId]>,
+    limit: i64,
+) -> Result<Vec<ActiveCall>> {
+    let agents: Option<Vec<uuid::Uuid>> =
+        visible_agents.map(|ids| ids.iter().map(|id| id.0).collect());
+    db.run(
+        "list active calls",
+        sqlx::query_as!(
+            ActiveCall,
+            r#"/* db::call_list::active */ SELECT id AS "id: CallId",
+                status AS "status: CallStatus", direction AS "direction: Direction",
+                CASE direction WHEN 'outbound' THEN to_number ELSE from_number END
+                    AS "other_party!: Phone"
+            FROM calls
+            WHERE organization_id = $1 AND ended_at IS NULL
+                AND ($2::uuid[] IS NULL OR agent_id = ANY($2))
+            ORDER BY created_at DESC, id DESC LIMIT $3"#,
+            scope.id() as OrganizationId,
+            agents.as_deref(),
+            limit
+        )
+        .fetch_all(&db.pool),
+    )
+    .await
 }
 
 /// How many calls the filter lets through. One statement.
@@ -135,7 +186,10 @@ fn push_list(
     start: Start,
     limit: i64,
 ) {
-    statement.push("SELECT ").push(COLUMNS).push(" FROM calls");
+    statement
+        .push("SELECT ")
+        .push(LISTED_COLUMNS)
+        .push(" FROM calls");
     push_where(statement, scope, filter);
     if let Start::After(cursor) = start {
         statement

@@ -14,7 +14,8 @@ use crate::{
 pub struct NewKey {
     pub route: &'static str,
     pub key: String,
-    pub token_id: TokenId,
+    /// `None`: the request came without one.
+    pub token_id: Option<TokenId>,
     /// SHA-256 of the request, hexadecimal.
     pub request_hash: String,
     pub status: Option<i16>,
@@ -96,7 +97,7 @@ pub async fn begin(
             scope.id() as OrganizationId,
             key.route,
             key.key,
-            key.token_id as TokenId,
+            key.token_id as Option<TokenId>,
             key.request_hash,
             begin.now as Timestamp,
             begin.dead_before as Timestamp,

@@ -46,7 +46,7 @@ pub async fn find_caller(db: &Db, digest: &[u8; 32], now: Timestamp) -> Result<O
         .await?;
     Ok(row.map(|row| Caller {
         organization_id: row.organization_id,
-        token_id: row.id,
+        token_id: Some(row.id),
         environment: row.environment,
         // A scope that this version does not know grants nothing.
         scopes: row

@@ -44,9 +44,9 @@ impl Timestamp {
         self.0 - earlier.0
     }
 
-    /// Put together digit by digit: a list shows hundreds of instants, and `write!` takes ten times
-    /// as long for each.
-    fn text(self) -> [u8; 24] {
+    /// The printed form, in ASCII. Put together digit by digit: a list shows hundreds of instants,
+    /// and `write!` takes ten times as long for each.
+    pub fn text(self) -> [u8; 24] {
         let (date, time) = (self.0.date(), self.0.time());
         let mut text = *b"0000-00-00T00:00:00.000Z";
         put(&mut text[0..4], u32::try_from(date.year()).unwrap_or(0));

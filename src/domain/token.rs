@@ -143,11 +143,13 @@ fn base62(bytes: &[u8], width: usize) -> String {
         .collect()
 }
 
-/// Who is calling, as a checked token says.
+/// Who is calling, as a checked token says; in local mode and for the operator, as the node's
+/// configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub organization_id: OrganizationId,
-    pub token_id: TokenId,
+    /// `None`: nobody's token was asked for.
+    pub token_id: Option<TokenId>,
     pub environment: Environment,
     pub scopes: Vec<Scope>,
     /// The only agents the token may act for; `None`: all of the organisation's.
@@ -157,6 +159,18 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Somebody without a token who may do `scopes` in the whole organisation.
+    pub fn without_token(organization_id: OrganizationId, scopes: Vec<Scope>) -> Self {
+        Self {
+            organization_id,
+            token_id: None,
+            environment: Environment::Live,
+            scopes,
+            agent_ids: None,
+            verified: true,
+        }
+    }
+
     pub fn may_act_for(&self, agent_id: AgentId) -> bool {
         self.agent_ids
             .as_ref()

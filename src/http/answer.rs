@@ -22,6 +22,8 @@ pub(super) struct Answer {
     location: Option<String>,
     retry_after: Option<Duration>,
     replayed: bool,
+    /// The page that may read the answer although it is of another origin.
+    page: Option<HeaderValue>,
 }
 
 impl Answer {
@@ -30,18 +32,11 @@ impl Answer {
         Self::of(status, JSON, body)
     }
 
-    /// A long JSON answer, about `bytes` long.
-    pub(super) fn long_json(status: StatusCode, body: &impl Serialize, bytes: usize) -> Self {
-        let mut text = Vec::with_capacity(bytes);
-        let written = serde_json::to_writer(&mut text, body).is_ok();
-        let body = String::from_utf8(text).ok().filter(|_| written);
+    /// A JSON answer that is written already.
+    pub(super) fn written_json(status: StatusCode, body: String) -> Self {
         Self {
-            status,
-            content_type: JSON,
-            body: body.unwrap_or_default(),
-            location: None,
-            retry_after: None,
-            replayed: false,
+            body,
+            ..Self::empty(status)
         }
     }
 
@@ -60,6 +55,7 @@ impl Answer {
             location: None,
             retry_after: None,
             replayed: false,
+            page: None,
         }
     }
 
@@ -80,7 +76,15 @@ impl Answer {
             location: None,
             retry_after: None,
             replayed: false,
+            page: None,
         }
+    }
+
+    /// Lets a page of another origin read the answer.
+    #[must_use]
+    pub(super) fn readable_by(mut self, page: Option<HeaderValue>) -> Self {
+        self.page = page;
+        self
     }
 
     #[must_use]
@@ -120,6 +124,7 @@ impl Answer {
             location: stored.location,
             retry_after: None,
             replayed: true,
+            page: None,
         }
     }
 }
@@ -151,6 +156,10 @@ impl IntoResponse for Answer {
                 .max(1);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(page) = self.page {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, page);
+            headers.insert(header::VARY, HeaderValue::from_static("origin"));
         }
         if self.replayed {
             let name = HeaderName::from_static("idempotent-replayed");

@@ -18,4 +18,4 @@ mod v1;
 pub use health::operator_router;
 pub use layers::Arrival;
 pub use router::router;
-pub use state::{HttpState, Waits};
+pub use state::{HttpParts, HttpState, Waits};

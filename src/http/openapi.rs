@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
 use super::{answer::Answer, router};
@@ -15,7 +15,7 @@ use super::{answer::Answer, router};
         description = "Places, lists, watches and ends phone calls at whichever provider carries them, and proves that they ended.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    modifiers(&Bearer),
+    modifiers(&Schemes),
     tags(
         (name = "Calls", description = "Place, list, watch and end calls"),
         (name = "Webhooks", description = "Receivers of events"),
@@ -26,14 +26,17 @@ use super::{answer::Answer, router};
 )]
 pub(super) struct Document;
 
-struct Bearer;
+struct Schemes;
 
-impl Modify for Bearer {
+impl Modify for Schemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("An API token: `ohk_live_…` or `ohk_test_…`".to_owned());
         if let Some(components) = &mut document.components {
             components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+            let header = ApiKeyValue::with_description("X-Admin-Token", "The node's `ADMIN_TOKEN`");
+            let admin = SecurityScheme::ApiKey(ApiKey::Header(header));
+            components.add_security_scheme("admin", admin);
         }
     }
 }

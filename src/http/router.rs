@@ -39,6 +39,12 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(dropin::agent_end_call::end_call))
         .routes(routes!(dropin::agent_call::call))
         .routes(routes!(dropin::terminate::terminate))
+        // The same; in local mode without a token
+        .routes(routes!(dropin::session_call::call))
+        .routes(routes!(dropin::session_list::list))
+        .routes(routes!(dropin::session_end::end))
+        // The operator
+        .routes(routes!(dropin::admin_cancel::cancel))
         // Providers, by signature
         .routes(routes!(callbacks::callback))
         .routes(routes!(callbacks::account_callback))

@@ -9,11 +9,12 @@
 //! |---|---|---|
 //! | fast lane | jobs that this node's operations have just written, leased to it | at once |
 //! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
-//! | deliveries | events to customers | at once after a change here, else as recovery |
+//! | deliveries | events to customers, where the node delivers | 5 ms after a change here, else as recovery |
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | clock | the offset to the database's clock | every 30 s |
 
+mod attempts;
 mod deliveries;
 mod kinds;
 mod listeners;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::{FastLaneJob, calls::observe},
     db::{self, calls::CallRef, jobs::Claim},
@@ -37,6 +37,7 @@ const LISTENERS_KEPT: time::Duration = time::Duration::minutes(5);
 pub struct Worker {
     pub(super) jobs: Jobs,
     pub(super) endpoints: Arc<BusyEndpoints>,
+    pub(super) attempts: Arc<Attempts>,
 }
 
 impl Worker {
@@ -44,6 +45,7 @@ impl Worker {
         Self {
             jobs,
             endpoints: Arc::default(),
+            attempts: Arc::default(),
         }
     }
 

@@ -18,6 +18,7 @@
 mod account;
 mod answer;
 mod base_url;
+pub mod openai;
 pub mod registry;
 pub mod sip;
 pub mod telnyx;

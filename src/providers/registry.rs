@@ -3,8 +3,8 @@
 use strum::VariantArray as _;
 
 use super::{
-    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject, sip::Sip,
-    telnyx::Telnyx, twilio::Twilio,
+    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
+    openai::Openai, sip::Sip, telnyx::Telnyx, twilio::Twilio,
 };
 use crate::{domain::provider::ProviderKind, outbound::Reach};
 
@@ -13,6 +13,7 @@ pub struct Registry {
     twilio: Twilio,
     telnyx: Telnyx,
     sip: Sip,
+    openai: Openai,
 }
 
 impl Registry {
@@ -25,6 +26,7 @@ impl Registry {
             twilio: Twilio::new(reach, deadlines)?,
             telnyx: Telnyx::new(reach, deadlines)?,
             sip: Sip::new(reach, deadlines)?,
+            openai: Openai::new(reach, deadlines)?,
         })
     }
 
@@ -33,6 +35,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Sip => &self.sip,
+            ProviderKind::Openai => &self.openai,
         }
     }
 
@@ -42,6 +45,7 @@ impl Registry {
             ProviderKind::Twilio => None,
             ProviderKind::Telnyx => Some(&self.telnyx),
             ProviderKind::Sip => Some(&self.sip),
+            ProviderKind::Openai => Some(&self.openai),
         }
     }
 
@@ -50,6 +54,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio | ProviderKind::Telnyx => None,
             ProviderKind::Sip => Some(&self.sip),
+            ProviderKind::Openai => Some(&self.openai),
         }
     }
 
@@ -84,6 +89,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Sip => &self.sip,
+            ProviderKind::Openai => &self.openai,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
-    sip,
+    openai, sip,
     switchboard::Switchboard,
     telnyx, twilio,
 };
@@ -81,6 +81,7 @@ async fn send(
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
         ProviderKind::Sip => sip::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -108,8 +109,10 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
         (ProviderKind::Sip, Event::Arrived) => sip::heed(board, call, answer),
-        (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
-        (ProviderKind::Sip, _) => {}
+        (
+            ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Sip | ProviderKind::Openai,
+            _,
+        ) => {}
     }
 }
 

@@ -21,8 +21,10 @@ mod callbacks;
 mod exchange;
 mod fault;
 mod listener;
+mod openai;
 mod pace;
 mod receiver;
+mod report;
 mod script;
 mod server;
 mod sip;
@@ -47,7 +49,8 @@ use switchboard::Switchboard;
 pub struct SimulatedAccount {
     pub provider: ProviderKind,
     /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
-    /// a connection at Telnyx, at SIP bridges what `sip/mod.rs` says.
+    /// a connection at Telnyx, `proj_` and more of a project at OpenAI, at SIP bridges what
+    /// `sip/mod.rs` says.
     pub external_id: String,
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
@@ -64,6 +67,7 @@ impl SimulatedAccount {
             ProviderKind::Twilio => json!({ "auth_token": self.secret }),
             ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
             ProviderKind::Sip => sip::credentials(&self.external_id, &self.secret),
+            ProviderKind::Openai => openai::credentials(&self.secret),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 use super::{
     call::Effect,
@@ -37,6 +37,7 @@ pub(super) struct Switchboard {
     sockets: Notify,
     /// Who listens to the events of an Asterisk.
     pub(super) ari: sip::Listeners,
+    moves: Notify,
 }
 
 #[derive(Default)]
@@ -45,6 +46,7 @@ struct Counters {
     hangups: AtomicU64,
     fetches: AtomicU64,
     lists: AtomicU64,
+    sockets: AtomicU64,
     hangups_in_flight: AtomicU64,
     max_in_flight_hangups: AtomicU64,
 }
@@ -56,6 +58,8 @@ pub(super) struct Stats {
     hangups: u64,
     fetches: u64,
     lists: u64,
+    /// Requests to open a websocket.
+    sockets: u64,
     /// The most hang-up requests that were under way at one time.
     max_in_flight_hangups: u64,
 }
@@ -69,6 +73,7 @@ impl Switchboard {
             counters: Counters::default(),
             sockets: Notify::new(),
             ari: sip::Listeners::default(),
+            moves: Notify::new(),
         }
     }
 
@@ -92,7 +97,18 @@ impl Switchboard {
         for effect in effects {
             self.follow(effect);
         }
+        self.moves.notify_waiters();
         output
+    }
+
+    /// Looks at the exchange and changes nothing.
+    pub(super) fn look<T>(&self, work: impl FnOnce(&Exchange) -> T) -> T {
+        work(&self.exchange.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Completes when something may have moved in the exchange.
+    pub(super) fn moved(&self) -> Notified<'_> {
+        self.moves.notified()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -170,7 +186,8 @@ impl Switchboard {
             Operation::Hangup => &self.counters.hangups,
             Operation::Fetch => &self.counters.fetches,
             Operation::List => &self.counters.lists,
-            Operation::Callback | Operation::Socket => return,
+            Operation::Socket => &self.counters.sockets,
+            Operation::Callback => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -192,6 +209,7 @@ impl Switchboard {
             hangups: counters.hangups.load(Ordering::Relaxed),
             fetches: counters.fetches.load(Ordering::Relaxed),
             lists: counters.lists.load(Ordering::Relaxed),
+            sockets: counters.sockets.load(Ordering::Relaxed),
             max_in_flight_hangups: counters.max_in_flight_hangups.load(Ordering::Relaxed),
         }
     }
@@ -203,6 +221,7 @@ impl Switchboard {
             &counters.hangups,
             &counters.fetches,
             &counters.lists,
+            &counters.sockets,
             &counters.max_in_flight_hangups,
         ] {
             counter.store(0, Ordering::Relaxed);

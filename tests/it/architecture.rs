@@ -24,6 +24,7 @@ const IMPORTS: [(&str, &[&str], &str); 21] = [
     (
         "config/",
         &[
+            "crypto::admin_token",
             "crypto::sealed",
             "crypto::token_digest",
             "telemetry::log::Format",
@@ -120,7 +121,8 @@ struct Fence {
 
 const ASSUME: Fence = Fence {
     tokens: &["OrgScope", ":", ":", "assume"],
-    // A checked token; a verified callback; claimed rows of our own queues; the operator.
+    // A checked token, the operator's and local mode's lack of one; a verified callback; claimed rows
+    // of our own queues; the command line.
     places: &[
         "src/http/extract/mod.rs",
         "src/http/callbacks/",

@@ -9,8 +9,10 @@
 
 mod architecture;
 mod breaches;
+mod contracts;
 mod examples;
 mod flows;
+mod flows_openai;
 mod flows_sip;
 mod flows_telnyx;
 mod invariants;

@@ -7,6 +7,7 @@ use crate::{
     app::{
         App,
         actor::By,
+        agents,
         idempotency::{Key, StoredAnswer},
     },
     db::{
@@ -26,7 +27,8 @@ use crate::{
 /// A call to place.
 #[derive(Clone, Debug)]
 pub struct NewCall {
-    pub agent_id: AgentId,
+    /// `None`: the only one that can be meant (`app::agents::only`).
+    pub agent_id: Option<AgentId>,
     pub to: Phone,
     pub from: Option<Phone>,
     pub provider_account_id: Option<ProviderAccountId>,
@@ -51,7 +53,8 @@ pub struct KeepAnswer<'a> {
 /// sees no such agent.
 ///
 /// # Errors
-/// `VALIDATION_FAILED` (no number to call from), `AGENT_NOT_PUBLISHED`, `DRAINING`,
+/// `VALIDATION_FAILED` (no number to call from), `INVALID_REQUEST` (no agent is named, and none can
+/// be told), `AGENT_NOT_PUBLISHED`, `DRAINING`,
 /// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `DATABASE_UNAVAILABLE`.
 pub async fn start(
     app: &App,
@@ -66,25 +69,29 @@ pub async fn start(
         )
         .retry_after(Duration::seconds(1)));
     }
-    if !by.actor.may_act_for(new.agent_id) {
+    let agent_id = match new.agent_id {
+        Some(agent_id) => agent_id,
+        None => agents::only(app, by).await?,
+    };
+    if !by.actor.may_act_for(agent_id) {
         return Ok(None);
     }
     let now = app.ambient.now();
     let plan = db::agents::find_dial_plan(
         &app.db,
         by.scope,
-        new.agent_id,
+        agent_id,
         new.provider_account_id,
         new.from.as_ref(),
         now,
     )
     .await?;
     let Some(plan) = plan else { return Ok(None) };
-    let call = draft(app, by, new, plan, now)?;
+    let call = draft(app, by, (agent_id, new), plan, now)?;
     let change = call::start(call);
     let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
     let job = dial_job(app, &change.call, new.delay, now, &mut effects);
-    let detail = json!({"agent_id": new.agent_id, "client_reference": new.client_reference});
+    let detail = json!({"agent_id": agent_id, "client_reference": new.client_reference});
     let audit_id = AuditEntryId(app.ambient.entropy.uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.create", detail));
     if let Some(keep) = keep {
@@ -124,7 +131,13 @@ fn dial_job(
     at_once.then_some(job)
 }
 
-fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -> Result<Call> {
+fn draft(
+    app: &App,
+    by: By<'_>,
+    (agent_id, new): (AgentId, &NewCall),
+    plan: DialPlan,
+    now: Timestamp,
+) -> Result<Call> {
     if !plan.published {
         return Err(Error::new(
             ErrorCode::AgentNotPublished,
@@ -138,6 +151,13 @@ fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -
             "must be a number of your organisation on the account to dial through; or assign a number to the agent",
         ));
     };
+    if !account.provider.places_calls() {
+        return Err(Error::field(
+            "/provider_account_id",
+            "takes_calls_only",
+            "must be an account that places calls: this one's provider only takes them. Name another account, or a number of one as from",
+        ));
+    }
     if new.test && !account.simulated {
         return Err(Error::field(
             "/provider_account_id",
@@ -149,7 +169,7 @@ fn draft(app: &App, by: By<'_>, new: &NewCall, plan: DialPlan, now: Timestamp) -
     Ok(Call {
         organization_id: by.scope.id(),
         id: CallId(app.ambient.entropy.uuid()),
-        agent_id: new.agent_id,
+        agent_id,
         provider: account.provider,
         provider_account_id: account.id,
         provider_call_id: None,

@@ -2,6 +2,7 @@
 //! directory of an older version lacks is made then.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -40,51 +41,54 @@ pub(super) struct Keys {
     pub(super) secret_key: String,
     pub(super) token_pepper: String,
     pub(super) admin_token: String,
-    pub(super) twilio_account_sid: String,
-    pub(super) twilio_auth_token: String,
-    /// Empty in the file of an older version, until it is made.
+    /// The simulated accounts by provider. One that a file of an older version lacks is made.
     #[serde(default)]
-    pub(super) telnyx_connection_id: String,
-    #[serde(default)]
-    pub(super) telnyx_secret: String,
-    #[serde(default)]
-    pub(super) sip_secret: String,
+    accounts: BTreeMap<ProviderKind, AccountKeys>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccountKeys {
+    external_id: String,
+    secret: String,
 }
 
 impl Keys {
     /// The simulated accounts, one for each provider.
     pub(super) fn accounts(&self) -> Vec<SimulatedAccount> {
-        ProviderKind::VARIANTS
-            .iter()
-            .map(|provider| {
-                let (external_id, secret) = match provider {
-                    ProviderKind::Twilio => {
-                        (self.twilio_account_sid.as_str(), &self.twilio_auth_token)
-                    }
-                    ProviderKind::Telnyx => {
-                        (self.telnyx_connection_id.as_str(), &self.telnyx_secret)
-                    }
-                    ProviderKind::Sip => (SIP_APP, &self.sip_secret),
-                };
-                SimulatedAccount {
-                    provider: *provider,
-                    external_id: external_id.to_owned(),
-                    secret: secret.clone(),
-                    incoming_url: None,
-                }
+        let accounts = self.accounts.iter();
+        accounts
+            .map(|(provider, keys)| SimulatedAccount {
+                provider: *provider,
+                external_id: keys.external_id.clone(),
+                secret: keys.secret.clone(),
+                incoming_url: None,
             })
             .collect()
     }
 }
 
-/// The Stasis application of the simulated Asterisk.
-const SIP_APP: &str = "onhook";
+/// A name for an account, as the provider gives them.
+fn external_id(provider: ProviderKind, ambient: &Ambient) -> String {
+    let random = ambient.entropy.uuid();
+    match provider {
+        ProviderKind::Twilio => format!("AC{}", random.simple()),
+        // 19 digits.
+        ProviderKind::Telnyx => {
+            let number = random.as_u128() % 9_000_000_000_000_000_000;
+            (number + 1_000_000_000_000_000_000).to_string()
+        }
+        ProviderKind::Openai => format!("proj_{}", random.simple()),
+        // The Stasis application of an Asterisk.
+        ProviderKind::Sip => "onhook".to_owned(),
+    }
+}
 
 /// The agent's number on the account of a provider.
 fn number(provider: ProviderKind) -> &'static str {
     match provider {
         ProviderKind::Twilio => "+15550100",
         ProviderKind::Telnyx => "+15550110",
+        ProviderKind::Openai => "+15550140",
         ProviderKind::Sip => "+15550130",
     }
 }
@@ -95,12 +99,9 @@ pub(super) struct Demo {
     pub(super) organization_id: OrganizationId,
     pub(super) agent_id: AgentId,
     pub(super) token: String,
-    pub(super) twilio_account_id: ProviderAccountId,
-    /// Absent in the file of an older version, until it is connected.
+    /// One that a file of an older version lacks is connected.
     #[serde(default)]
-    pub(super) telnyx_account_id: Option<ProviderAccountId>,
-    #[serde(default)]
-    pub(super) sip_account_id: Option<ProviderAccountId>,
+    pub(super) provider_accounts: BTreeMap<ProviderKind, ProviderAccountId>,
     pub(super) webhook_endpoint_id: WebhookEndpointId,
     pub(super) webhook_secret: String,
 }
@@ -121,17 +122,6 @@ pub(super) struct Card {
 }
 
 impl Demo {
-    /// The accounts, each with its provider.
-    pub(super) fn accounts(&self) -> impl Iterator<Item = (ProviderKind, ProviderAccountId)> {
-        [
-            (ProviderKind::Twilio, Some(self.twilio_account_id)),
-            (ProviderKind::Telnyx, self.telnyx_account_id),
-            (ProviderKind::Sip, self.sip_account_id),
-        ]
-        .into_iter()
-        .filter_map(|(provider, id)| Some((provider, id?)))
-    }
-
     pub(super) fn card(
         &self,
         node: &Node,
@@ -146,10 +136,7 @@ impl Demo {
             admin_token: admin_token.to_owned(),
             organization_id: self.organization_id,
             agent_id: self.agent_id,
-            provider_accounts: self
-                .accounts()
-                .map(|(provider, id)| (provider.as_str().to_owned(), json!(id)))
-                .collect(),
+            provider_accounts: json!(self.provider_accounts),
             simulator_url: simulator.base_url(),
             webhook_receiver_url: receiver.base_url(),
             operator_url: format!("http://{}", node.operator_address),
@@ -162,34 +149,21 @@ impl Demo {
 pub(super) fn keys(data_dir: &Path, ambient: &Ambient) -> Result<Keys, Failure> {
     let path = data_dir.join("keys.json");
     let random = || ambient.entropy.uuid().simple().to_string();
-    // 19 digits, as theirs.
-    let connection_id = || {
-        let number = ambient.entropy.uuid().as_u128() % 9_000_000_000_000_000_000;
-        (number + 1_000_000_000_000_000_000).to_string()
-    };
-    if let Some(mut keys) = read::<Keys>(&path)? {
-        if keys.telnyx_secret.is_empty() {
-            keys.telnyx_connection_id = connection_id();
-            keys.telnyx_secret = random();
-            write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
-        }
-        if keys.sip_secret.is_empty() {
-            keys.sip_secret = random();
-            write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
-        }
-        return Ok(keys);
-    }
     let key = || BASE64_STANDARD.encode(ambient.entropy.bytes::<32>());
-    let keys = Keys {
+    let mut keys = read::<Keys>(&path)?.unwrap_or_else(|| Keys {
         secret_key: format!("dev:{}", key()),
         token_pepper: key(),
         admin_token: random(),
-        twilio_account_sid: format!("AC{}", random()),
-        twilio_auth_token: random(),
-        telnyx_connection_id: connection_id(),
-        telnyx_secret: random(),
-        sip_secret: random(),
-    };
+        accounts: BTreeMap::new(),
+    });
+    for provider in ProviderKind::VARIANTS {
+        keys.accounts
+            .entry(*provider)
+            .or_insert_with(|| AccountKeys {
+                external_id: external_id(*provider, ambient),
+                secret: random(),
+            });
+    }
     write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
     Ok(keys)
 }
@@ -203,25 +177,29 @@ pub(super) async fn find_or_create(
 ) -> Result<Demo, Failure> {
     let path = data_dir.join("demo.json");
     // A demo that this database does not know was made for another one.
-    if let Some(mut demo) = read::<Demo>(&path)?
-        && callers::identify(app, &demo.token).await.is_ok()
-    {
-        if demo.telnyx_account_id.is_none() {
-            let scope = OrgScope::assume(demo.organization_id);
-            let account = account(app, keys, ProviderKind::Telnyx, demo.agent_id)?;
+    let known = match read::<Demo>(&path)? {
+        Some(demo) if callers::identify(app, &demo.token).await.is_ok() => Some(demo),
+        _ => None,
+    };
+    let mut demo = match known {
+        Some(demo) => demo,
+        None => create(app, receiver_url).await?,
+    };
+    let scope = OrgScope::assume(demo.organization_id);
+    // The first is the one that the agent dials through when a request names none.
+    for provider in ProviderKind::VARIANTS {
+        if !demo.provider_accounts.contains_key(provider) {
+            let account = account(app, keys, *provider, demo.agent_id)?;
             let id = organizations::connect_account(app, scope, account).await?;
-            demo.telnyx_account_id = Some(id);
-            write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+            demo.provider_accounts.insert(*provider, id);
         }
-        if demo.sip_account_id.is_none() {
-            let scope = OrgScope::assume(demo.organization_id);
-            let account = account(app, keys, ProviderKind::Sip, demo.agent_id)?;
-            let id = organizations::connect_account(app, scope, account).await?;
-            demo.sip_account_id = Some(id);
-            write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
-        }
-        return Ok(demo);
     }
+    write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
+    Ok(demo)
+}
+
+/// Founds the organisation, its token and its webhook endpoint.
+async fn create(app: &App, receiver_url: &str) -> Result<Demo, Failure> {
     let founded = organizations::found(app, "Demo", &AgentSettings::default()).await?;
     let scope = OrgScope::assume(founded.organization_id);
     let grant = TokenGrant {
@@ -231,13 +209,6 @@ pub(super) async fn find_or_create(
         agent_ids: None,
     };
     let (_, token) = organizations::make_token(app, scope, grant).await?;
-    // The first is the one that the agent dials through when a request names none.
-    let first = account(app, keys, ProviderKind::Twilio, founded.agent_id)?;
-    let twilio_account_id = organizations::connect_account(app, scope, first).await?;
-    let second = account(app, keys, ProviderKind::Telnyx, founded.agent_id)?;
-    let telnyx_account_id = organizations::connect_account(app, scope, second).await?;
-    let third = account(app, keys, ProviderKind::Sip, founded.agent_id)?;
-    let sip_account_id = organizations::connect_account(app, scope, third).await?;
     let by = By {
         scope,
         actor: &Actor::System("dev"),
@@ -249,18 +220,14 @@ pub(super) async fn find_or_create(
         timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
     };
     let (endpoint, secret) = webhook_endpoints::create(app, by, &endpoint).await?;
-    let demo = Demo {
+    Ok(Demo {
         organization_id: founded.organization_id,
         agent_id: founded.agent_id,
         token: token.reveal().to_owned(),
-        twilio_account_id,
-        telnyx_account_id: Some(telnyx_account_id),
-        sip_account_id: Some(sip_account_id),
+        provider_accounts: BTreeMap::new(),
         webhook_endpoint_id: endpoint.id,
         webhook_secret: secret.reveal(),
-    };
-    write_private(&path, &serde_json::to_vec_pretty(&demo)?)?;
-    Ok(demo)
+    })
 }
 
 /// The simulated account of `provider`, to connect. Where it is is set at each start.

@@ -30,6 +30,12 @@ or, as an agent's call:
     -H 'Authorization: Bearer {token}' \\
     -H 'Content-Type: application/json' -d '{{\"call_sid\": \"ID\"}}'
 
+On this machine these need no token:
+
+  curl -X POST {url}/api/call -d '{{\"to\": \"+15550101\"}}'
+  curl {url}/api/calls
+  curl -X POST {url}/api/calls/ID/end
+
 What the provider knows: {}/_sim/calls    What arrived as webhooks: {}/received
 ",
         data_dir.join("dev.json").display(),

@@ -19,7 +19,7 @@ use crate::{
     config::{self, Config},
     db,
     domain::{OrgScope, webhook::signature::SigningSecret},
-    simulator::{Receiver, Simulator},
+    simulator::{Receiver, SimulatedAccount, Simulator},
     telemetry::log,
 };
 
@@ -78,7 +78,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     db::migrate::run(database_url).await?;
     let keys = demo::keys(data_dir, ambient)?;
-    let config = configuration(listen, database_url, &keys)?;
+    let mut config = configuration(listen, database_url, &keys)?;
 
     let (deliveries, arrived) = tokio::sync::mpsc::unbounded_channel();
     let receiver = Receiver::start(ANY_PORT, ambient.clone(), Some(deliveries)).await?;
@@ -89,6 +89,7 @@ async fn serve(
     let demo = demo::find_or_create(&app, data_dir, &keys, &receiver.base_url()).await?;
     point_at(&app, &demo, &simulator, &receiver).await?;
     app.db.close().await;
+    config.http.local_organization = Some(demo.organization_id);
 
     let node = Node::start(Settings {
         config,
@@ -96,6 +97,17 @@ async fn serve(
         run_loops: true,
     })
     .await?;
+    for account in keys.accounts() {
+        let id = demo.provider_accounts.get(&account.provider);
+        let incoming_url = id.map(|id| {
+            let provider = account.provider.as_str();
+            format!("http://{}/callbacks/{provider}/{id}", node.address)
+        });
+        simulator.admit(SimulatedAccount {
+            incoming_url,
+            ..account
+        });
+    }
     let card = demo.card(
         &node,
         &simulator,
@@ -126,6 +138,7 @@ fn configuration(listen: SocketAddr, database_url: &str, keys: &Keys) -> Result<
         ("ONHOOK_PUBLIC_URL", format!("http://{}:0", host(listen))),
         ("ONHOOK_SECRET_KEY", keys.secret_key.clone()),
         ("ONHOOK_TOKEN_PEPPER", keys.token_pepper.clone()),
+        ("ADMIN_TOKEN", keys.admin_token.clone()),
         ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true".to_owned()),
     ];
     config::from_variables(
@@ -144,9 +157,9 @@ async fn point_at(
     receiver: &Receiver,
 ) -> Result<(), Failure> {
     let scope = OrgScope::assume(demo.organization_id);
-    for (provider, account_id) in demo.accounts() {
+    for (provider, account_id) in &demo.provider_accounts {
         let base = format!("{}/{}", simulator.base_url(), provider.as_str());
-        db::provider_accounts::set_api_base_url(&app.db, scope, account_id, &base).await?;
+        db::provider_accounts::set_api_base_url(&app.db, scope, *account_id, &base).await?;
     }
     let url = format!("{}/", receiver.base_url());
     db::webhook_endpoints::set_url(&app.db, scope, demo.webhook_endpoint_id, &url).await?;

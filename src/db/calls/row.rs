@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use sqlx::{Column as _, Row as _, postgres::PgRow, types::Json};
+use sqlx::types::Json;
 
 use crate::domain::{
     AgentId, CallId, OrganizationId, ProviderAccountId, RateCardId, Timestamp,
@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 /// A row of `calls`, column by column.
-pub(in crate::db) struct CallRow {
+pub(super) struct CallRow {
     pub(super) organization_id: OrganizationId,
     pub(super) id: CallId,
     pub(super) agent_id: AgentId,
@@ -63,93 +63,6 @@ pub(in crate::db) struct CallRow {
     pub(super) billable_millis: Option<i64>,
     pub(super) billed_seconds: Option<i64>,
     pub(super) amount_micros: Option<i64>,
-}
-
-/// The columns of [`CallRow`], for statements that are put together.
-pub(in crate::db) const COLUMNS: &str = "organization_id, id, agent_id, provider, provider_account_id, \
-    provider_call_id, provider_host, version, last_sequence, status, direction, from_number, to_number, \
-    client_reference, metadata, test, max_duration_seconds, ring_timeout_seconds, dial_state, \
-    dial_started_at, created_at, ringing_at, answered_at, ended_at, ended_reason, ended_side, \
-    provider_cause, heard_at, wish_state, wish_requested_at, wish_reason, wish_initiator, \
-    wish_note, wish_attempts, wish_retry_at, wish_confirmed_by, wish_confirmed_at, rate_card_id, \
-    rate_currency, rate_price_micros, rate_price_seconds, rate_increment_seconds, \
-    rate_minimum_seconds, billable_millis, billed_seconds, amount_micros";
-
-impl<'r> sqlx::FromRow<'r, PgRow> for CallRow {
-    fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
-        let mut cells = Cells { row, next: 0 };
-        Ok(Self {
-            organization_id: cells.next("organization_id")?,
-            id: cells.next("id")?,
-            agent_id: cells.next("agent_id")?,
-            provider: cells.next("provider")?,
-            provider_account_id: cells.next("provider_account_id")?,
-            provider_call_id: cells.next("provider_call_id")?,
-            provider_host: cells.next("provider_host")?,
-            version: cells.next("version")?,
-            last_sequence: cells.next("last_sequence")?,
-            status: cells.next("status")?,
-            direction: cells.next("direction")?,
-            from_number: cells.next("from_number")?,
-            to_number: cells.next("to_number")?,
-            client_reference: cells.next("client_reference")?,
-            metadata: cells.next("metadata")?,
-            test: cells.next("test")?,
-            max_duration_seconds: cells.next("max_duration_seconds")?,
-            ring_timeout_seconds: cells.next("ring_timeout_seconds")?,
-            dial_state: cells.next("dial_state")?,
-            dial_started_at: cells.next("dial_started_at")?,
-            created_at: cells.next("created_at")?,
-            ringing_at: cells.next("ringing_at")?,
-            answered_at: cells.next("answered_at")?,
-            ended_at: cells.next("ended_at")?,
-            ended_reason: cells.next("ended_reason")?,
-            ended_side: cells.next("ended_side")?,
-            provider_cause: cells.next("provider_cause")?,
-            heard_at: cells.next("heard_at")?,
-            wish_state: cells.next("wish_state")?,
-            wish_requested_at: cells.next("wish_requested_at")?,
-            wish_reason: cells.next("wish_reason")?,
-            wish_initiator: cells.next("wish_initiator")?,
-            wish_note: cells.next("wish_note")?,
-            wish_attempts: cells.next("wish_attempts")?,
-            wish_retry_at: cells.next("wish_retry_at")?,
-            wish_confirmed_by: cells.next("wish_confirmed_by")?,
-            wish_confirmed_at: cells.next("wish_confirmed_at")?,
-            rate_card_id: cells.next("rate_card_id")?,
-            rate_currency: cells.next("rate_currency")?,
-            rate_price_micros: cells.next("rate_price_micros")?,
-            rate_price_seconds: cells.next("rate_price_seconds")?,
-            rate_increment_seconds: cells.next("rate_increment_seconds")?,
-            rate_minimum_seconds: cells.next("rate_minimum_seconds")?,
-            billable_millis: cells.next("billable_millis")?,
-            billed_seconds: cells.next("billed_seconds")?,
-            amount_micros: cells.next("amount_micros")?,
-        })
-    }
-}
-
-/// A row, read in the order of [`COLUMNS`]. A list reads thousands of cells: finding each by its
-/// name and comparing its type took a third of the server's time for it.
-struct Cells<'r> {
-    row: &'r PgRow,
-    next: usize,
-}
-
-impl<'r> Cells<'r> {
-    fn next<T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
-        &mut self,
-        name: &str,
-    ) -> sqlx::Result<T> {
-        let index = self.next;
-        self.next += 1;
-        debug_assert_eq!(self.row.column(index).name(), name, "COLUMNS is in order");
-        if cfg!(debug_assertions) {
-            self.row.try_get(index)
-        } else {
-            self.row.try_get_unchecked(index)
-        }
-    }
 }
 
 impl From<CallRow> for Call {

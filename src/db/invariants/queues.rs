@@ -98,8 +98,14 @@ pub(super) const STATEMENTS: [Statement; 7] = [
         sql: "/* db::invariants a_report_finds_its_call */
             SELECT organization_id || '/' || provider_account_id || ' ' || receipt_key
             FROM callback_receipts
-            WHERE (state = 'parked' AND received_at < $1::timestamptz - interval '5 minutes')
-                OR (state <> 'parked' AND call_id IS NULL)
+            WHERE (state = 'applied' AND call_id IS NULL)
+                OR (state = 'parked' AND received_at < $1::timestamptz - interval '5 minutes'
+                    AND EXISTS (
+                        SELECT FROM calls c
+                        WHERE c.organization_id = callback_receipts.organization_id
+                            AND c.provider_account_id = callback_receipts.provider_account_id
+                            AND c.provider_call_id = callback_receipts.provider_call_id
+                    ))
             LIMIT 20",
     },
     Statement {

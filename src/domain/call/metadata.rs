@@ -10,6 +10,11 @@ use serde_json::{Value, value::RawValue};
 pub struct Metadata(Box<RawValue>);
 
 impl Metadata {
+    /// The object as it is written.
+    pub fn text(&self) -> &RawValue {
+        &self.0
+    }
+
     /// The object, taken apart.
     pub fn value(&self) -> Value {
         serde_json::from_str(self.0.get()).unwrap_or_default()

@@ -18,6 +18,9 @@ mod metadata;
 mod progress;
 mod status;
 mod view;
+mod written;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +33,7 @@ pub use fact::{Fact, FactType};
 pub use metadata::Metadata;
 pub use progress::{EndProgress, end_progress};
 pub use status::{CallStatus, DialState, Direction};
-pub use view::{CallEndView, CallView, CostView, EndView};
+pub use view::{CallEndView, CallView, CostView, EndView, ROUNDING};
 
 use super::{
     AgentId, CallId, OrganizationId, ProviderAccountId, Timestamp,
@@ -113,7 +116,7 @@ pub struct Wish {
     pub state: EndState,
     pub requested_at: Timestamp,
     pub reason: EndReason,
-    /// Who: `token:<id>`, `system:<what>`.
+    /// Who: `token:<id>`, `local`, `admin`, `system:<what>`.
     pub initiator: String,
     pub note: Option<String>,
     /// Requests to hang up whose outcome was recorded.
@@ -130,10 +133,11 @@ impl Call {
     }
 
     /// What a client may call it: the provider's id, or ours while there is none.
-    pub fn call_sid(&self) -> String {
-        self.provider_call_id
-            .clone()
-            .unwrap_or_else(|| self.id.to_string())
+    pub fn call_sid(&self) -> Cow<'_, str> {
+        match &self.provider_call_id {
+            Some(id) => Cow::Borrowed(id),
+            None => Cow::Owned(self.id.to_string()),
+        }
     }
 
     /// Connected time; `None` while the call is live.

@@ -1,13 +1,18 @@
 //! The public JSON of a call: the same in answers, events and streams.
 
-use serde::Serialize;
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{Call, CallStatus, Direction, EndReason, EndSide, EndState, Limits, Metadata};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{Call, CallStatus, Direction, EndReason, EndSide, EndState, Limits};
 use crate::domain::{
     AgentId, CallId, OrganizationId, ProviderAccountId, Timestamp,
     provider::{ProviderKind, Source},
 };
+
+/// How amounts are rounded.
+pub const ROUNDING: &str = "half_up";
 
 /// A phone call.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -17,7 +22,7 @@ pub struct CallView<'a> {
     pub id: CallId,
     /// The provider's id, or ours while there is none. Every route takes either.
     #[schema(example = "CA3f1c9f3b5b2e4f6aa1d0c2b4e6f80a12")]
-    pub call_sid: String,
+    pub call_sid: Cow<'a, str>,
     pub organization_id: OrganizationId,
     pub agent_id: AgentId,
     pub status: CallStatus,
@@ -33,7 +38,7 @@ pub struct CallView<'a> {
     /// Your own name for the call; unique in the organisation.
     pub client_reference: Option<&'a str>,
     #[schema(value_type = Object)]
-    pub metadata: &'a Metadata,
+    pub metadata: &'a RawValue,
     pub created_at: Timestamp,
     pub ringing_at: Option<Timestamp>,
     pub answered_at: Option<Timestamp>,
@@ -66,7 +71,7 @@ pub struct EndView<'a> {
     pub confirmed_at: Option<Timestamp>,
     /// What the provider said, verbatim.
     #[schema(value_type = Option<Object>)]
-    pub provider_cause: Option<&'a Value>,
+    pub provider_cause: Option<Cow<'a, Value>>,
 }
 
 /// What the call costs.
@@ -125,7 +130,7 @@ impl Call {
             provider: self.provider,
             provider_account_id: self.provider_account_id,
             client_reference: self.client_reference.as_deref(),
-            metadata: &self.metadata,
+            metadata: self.metadata.text(),
             created_at: self.created_at,
             ringing_at: self.ringing_at,
             answered_at: self.answered_at,
@@ -176,7 +181,7 @@ impl Call {
             attempts: wish.map_or(0, |wish| wish.attempts),
             confirmed_by: wish.and_then(|wish| wish.confirmed_by),
             confirmed_at: wish.and_then(|wish| wish.confirmed_at),
-            provider_cause: self.provider_cause.as_ref(),
+            provider_cause: self.provider_cause.as_ref().map(Cow::Borrowed),
         })
     }
 
@@ -191,7 +196,7 @@ impl Call {
             price_seconds: rate.price_seconds,
             increment_seconds: rate.increment_seconds,
             minimum_seconds: rate.minimum_seconds,
-            rounding: "half_up",
+            rounding: ROUNDING,
         })
     }
 }

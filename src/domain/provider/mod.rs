@@ -38,6 +38,7 @@ pub enum ProviderKind {
     Twilio,
     Telnyx,
     Sip,
+    Openai,
 }
 
 impl ProviderKind {
@@ -51,8 +52,22 @@ impl ProviderKind {
     pub fn is_commanded(self) -> bool {
         match self {
             Self::Twilio => false,
-            Self::Telnyx => true,
-            Self::Sip => true,
+            Self::Telnyx | Self::Sip | Self::Openai => true,
+        }
+    }
+
+    /// Whether calls can be placed through it, and not only come in.
+    pub fn places_calls(self) -> bool {
+        self != Self::Openai
+    }
+
+    /// The name as the provider itself writes it, for sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::Telnyx => "Telnyx",
+            Self::Sip => "the SIP bridge",
+            Self::Openai => "OpenAI",
         }
     }
 }

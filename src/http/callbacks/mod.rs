@@ -42,7 +42,7 @@ const MOST_BYTES: usize = 64 * 1024;
     ),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "In the provider's own form"),
     responses(
-        (status = 200, description = "Durable; the body tells what the call is to do, in the provider's own form"),
+        (status = 200, description = "Durable; the body tells what the call is to do, in the provider's own form", body = String, content_type = "text/xml", example = "<Response><Say>Hello.</Say></Response>"),
         (status = 204, description = "Durable, or known already"),
         (status = 400, description = "Malformed", body = Object, example = json!({"error": "CallSid is missing"})),
         (status = 403, description = "The signature is not this account's, or there is no such account", body = Object, example = json!({"error": "The signature does not match"})),
@@ -68,7 +68,7 @@ pub(super) async fn callback(State(state): State<HttpState>, incoming: Incoming)
     ),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "In the provider's own form"),
     responses(
-        (status = 200, description = "Durable; the body tells what the call is to do, or that it is rejected, in the provider's own form"),
+        (status = 200, description = "Durable; the body tells what the call is to do, or that it is rejected, in the provider's own form", body = String, content_type = "text/xml", example = "<Response><Reject/></Response>"),
         (status = 204, description = "Durable, or known already"),
         (status = 400, description = "Malformed", body = Object, example = json!({"error": "CallSid is missing"})),
         (status = 403, description = "The signature is not this account's, or there is no such account", body = Object, example = json!({"error": "The signature does not match"})),

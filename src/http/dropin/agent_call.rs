@@ -1,18 +1,19 @@
 //! `POST /api/v1/agents/{agent_id}/call`.
 
-use std::sync::Arc;
-
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::Duration;
 
-use super::style::{AgentError, agent_not_found, finish_agent};
+use super::{
+    dial,
+    style::{AgentError, agent_not_found, finish_agent},
+};
 use crate::{
-    app::calls::{start::NewCall, wait},
+    app::calls::start::NewCall,
     domain::{
         AgentId, CallId, ErrorCode, Result, Timestamp,
-        call::{Call, CallStatus, DialState, MAX_METADATA_BYTES},
+        call::{Call, MAX_METADATA_BYTES},
         phone::Phone,
         token::{Environment, Scope},
     },
@@ -118,12 +119,9 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let Some(call) = call.filter(|_| !scheduled) else {
         return Ok(answer);
     };
-    let mut watch = state.app.db.wake().watch(call.id);
-    let settled = |call: &Call| call.dial == DialState::Placed || !call.is_live();
-    let (app, bound) = (&state.app, state.waits.dial);
-    let call = wait::until(app, scope, Arc::new(call), &mut watch, bound, settled).await?;
-    if call.status == CallStatus::Failed && call.dial != DialState::Placed {
-        let message = format!("Failed to place call via {}", call.provider.as_str());
+    let provider = call.provider;
+    if dial::is_refused(state, scope, call).await? {
+        let message = format!("Failed to place call via {}", provider.as_str());
         let code = Some("PROVIDER_ERROR");
         return Ok(AgentError::answer(StatusCode::BAD_GATEWAY, &message, code));
     }
@@ -170,7 +168,7 @@ impl MakeCallRequest {
             ));
         }
         Ok(NewCall {
-            agent_id,
+            agent_id: Some(agent_id),
             to: self.to,
             from: None,
             provider_account_id: None,

@@ -3,6 +3,7 @@
 
 mod body;
 mod json;
+mod local;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
@@ -17,14 +18,14 @@ use std::{
 use axum::{
     body::Body,
     extract::{FromRequest, RawPathParams, Request},
-    http::{HeaderMap, Method, Uri},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
 };
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
     app::{Actor, actor, callers},
     domain::{
-        Error, OrgScope, Result,
+        Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
     },
 };
@@ -45,6 +46,22 @@ pub(super) struct Identity {
     pub(super) caller: Caller,
     pub(super) scope: OrgScope,
     pub(super) actor: Actor,
+}
+
+/// The operator, who may act for any organisation.
+pub(super) struct Admin {
+    actor: Actor,
+}
+
+impl Admin {
+    /// As whom the operator acts in the organisation of a call that was found.
+    pub(super) fn identity_in(&self, organization_id: OrganizationId) -> Identity {
+        Identity {
+            caller: Caller::without_token(organization_id, vec![Scope::CallsEnd]),
+            scope: OrgScope::assume(organization_id),
+            actor: self.actor.clone(),
+        }
+    }
 }
 
 impl FromRequest<HttpState> for Incoming {
@@ -100,16 +117,87 @@ impl Incoming {
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
         actor::authorize(&caller, scope)?;
-        let actor = Actor::Token {
-            caller: caller.clone(),
-            address: self.context.address.map(|address| address.ip().to_string()),
+        Ok(self.identity_of(caller))
+    }
+
+    /// As [`Incoming::identify`]; in local mode, what comes from this machine without a token acts
+    /// as the local organisation.
+    ///
+    /// # Errors
+    /// As [`Incoming::identify`].
+    pub(super) async fn identify_or_local(
+        &self,
+        state: &HttpState,
+        scope: Scope,
+    ) -> Result<Identity> {
+        let Some(organization_id) = self.local_organization(state) else {
+            return self.identify(state, scope).await;
+        };
+        if !local::is_from_this_machine(&self.headers, &self.uri, self.context.address) {
+            return Err(Error::new(
+                ErrorCode::Unauthenticated,
+                "Send a valid API token: without one, local mode answers programs and pages of \
+                 this machine that ask for localhost, and no proxy",
+            ));
+        }
+        let scopes = vec![Scope::CallsRead, Scope::CallsCreate, Scope::CallsEnd];
+        let caller = Caller::without_token(organization_id, scopes);
+        drop(self.context.caller.set(caller.clone()));
+        Ok(self.identity_of(caller))
+    }
+
+    /// A page of this machine that may read what local mode answers, as its browser names it.
+    pub(super) fn local_page(&self, state: &HttpState) -> Option<HeaderValue> {
+        self.local_organization(state)?;
+        local::is_from_this_machine(&self.headers, &self.uri, self.context.address)
+            .then(|| local::local_page(&self.headers).cloned())
+            .flatten()
+    }
+
+    /// Who a request without a token acts as, in local mode.
+    fn local_organization(&self, state: &HttpState) -> Option<OrganizationId> {
+        let has_token = self.headers.contains_key(header::AUTHORIZATION);
+        state.local_organization.filter(|_| !has_token)
+    }
+
+    /// Checks the operator's token, in constant time.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`.
+    pub(super) fn admin(&self, state: &HttpState) -> Result<Admin> {
+        let mut shown = self.headers.get_all("x-admin-token").iter();
+        let is_admin = match (shown.next(), shown.next(), &state.admin_token) {
+            (Some(shown), None, Some(token)) => token.is(shown.as_bytes()),
+            _ => false,
+        };
+        if !is_admin {
+            return Err(Error::new(
+                ErrorCode::Unauthenticated,
+                "Send the admin token: X-Admin-Token",
+            ));
+        }
+        let actor = Actor::Admin {
+            address: self.address(),
             request_id: self.context.request_id.to_string(),
         };
-        Ok(Identity {
+        Ok(Admin { actor })
+    }
+
+    fn identity_of(&self, caller: Caller) -> Identity {
+        let actor = Actor::Token {
+            caller: caller.clone(),
+            address: self.address(),
+            request_id: self.context.request_id.to_string(),
+        };
+        Identity {
             scope: OrgScope::assume(caller.organization_id),
             caller,
             actor,
-        })
+        }
+    }
+
+    fn address(&self) -> Option<String> {
+        self.context.address.map(|address| address.ip().to_string())
     }
 
     /// Reads the whole body.
@@ -124,10 +212,7 @@ impl Incoming {
 
 /// RFC 6750 section 2.1; the scheme's name in any case.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers
-        .get(axum::http::header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -92,7 +92,7 @@ impl Worker {
         let Some(listens) = jobs.providers.listens(account.kind) else {
             return Ok(Next::Done);
         };
-        if subject.call_id.is_none() && !listens.wants(&account) {
+        if !listens.wants(&account) {
             return Ok(Next::Again(Some(UNWANTED_FOR)));
         }
         let call = match subject.call_id {

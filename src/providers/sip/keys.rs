@@ -11,7 +11,7 @@ use crate::providers::{Account, Credentials, CredentialsProblem};
 pub enum Keys {
     Asterisk(AsteriskKeys),
     Jambonz(JambonzKeys),
-    Http(http::Keys),
+    Http(Box<http::Keys>),
 }
 
 /// `{"bridge": "asterisk", "app", "username", "password", "endpoint"}`.
@@ -56,7 +56,7 @@ impl Keys {
         match members.get("bridge").and_then(Value::as_str) {
             Some("asterisk") => AsteriskKeys::parse(members).map(Self::Asterisk),
             Some("jambonz") => JambonzKeys::parse(members).map(Self::Jambonz),
-            Some("http") => http::Keys::parse(members).map(Self::Http),
+            Some("http") => http::Keys::parse(members).map(|keys| Self::Http(Box::new(keys))),
             _ => Err(problem("bridge must be asterisk, jambonz or http")),
         }
     }

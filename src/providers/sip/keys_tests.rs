@@ -67,9 +67,17 @@ fn each_bridge_is_told_by_its_member() {
     }
 }
 
+fn assert_problems<const N: usize>(table: [(Value, &str); N]) {
+    for (value, expected) in table {
+        let problem = parse(&value).unwrap_err().to_string();
+        assert!(problem.contains(expected), "{value}: {problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
+
 #[test]
-fn problems_name_the_member_and_quote_nothing() {
-    let table = [
+fn what_is_wrong_with_asterisks_is_named_and_not_quoted() {
+    assert_problems([
         (json!({}), "bridge must be"),
         (json!({"bridge": "hunter2"}), "bridge must be"),
         (
@@ -103,6 +111,12 @@ fn problems_name_the_member_and_quote_nothing() {
             with(asterisk(), "/endpoint", "PJSIP/{to}{to_digits}".into()),
             "endpoint must be",
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_the_others_is_named_and_not_quoted() {
+    assert_problems([
         (
             with(jambonz(), "/account_sid", "hunter2".into()),
             "account_sid must be a UUID",
@@ -115,6 +129,24 @@ fn problems_name_the_member_and_quote_nothing() {
             with(jambonz(), "/webhook_secret", Value::Null),
             "webhook_secret is missing",
         ),
+        (
+            with(plain(), "/dial/hunter2", 1.into()),
+            "dial may hold only",
+        ),
+        (
+            with(plain(), "/headers/Host", "hunter2".into()),
+            "one of them cannot be sent",
+        ),
+        (
+            with(plain(), "/headers/X", "hunter2\n".into()),
+            "one of them cannot be sent",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_plain_bridges_termination_is_named_and_not_quoted() {
+    assert_problems([
         (with(plain(), "/hang_up", Value::Null), "hang_up is missing"),
         (
             with(plain(), "/hang_up", "hunter2".into()),
@@ -172,22 +204,5 @@ fn problems_name_the_member_and_quote_nothing() {
             with(plain(), "/hang_up/already_over", json!([404])),
             "one thing only",
         ),
-        (
-            with(plain(), "/dial/hunter2", 1.into()),
-            "dial may hold only",
-        ),
-        (
-            with(plain(), "/headers/Host", "hunter2".into()),
-            "one of them cannot be sent",
-        ),
-        (
-            with(plain(), "/headers/X", "hunter2\n".into()),
-            "one of them cannot be sent",
-        ),
-    ];
-    for (value, expected) in table {
-        let problem = parse(&value).unwrap_err().to_string();
-        assert!(problem.contains(expected), "{value}: {problem}");
-        assert!(!problem.contains("hunter2"), "{problem}");
-    }
+    ]);
 }

@@ -84,6 +84,10 @@ impl Wanted {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what is heard may also be that there is no answer"
+)]
 pub(super) fn heard(status: u16, body: impl Into<Value>) -> Result<Answer, Failure> {
     let body = match body.into() {
         Value::String(text) => text,

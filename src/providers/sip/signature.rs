@@ -4,6 +4,7 @@
 //!
 //! The URL is no part of it: a report must be held to the URL's call by something in its body.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -48,8 +49,7 @@ fn holds(request: &CallbackRequest<'_>, name: &str, secret: &str) -> Option<i64>
 
 /// Names a report by its whole body, for a bridge whose reports have no names.
 pub(super) fn receipt_key(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(body))
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -11,6 +11,7 @@ mod own;
 
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::{
     HeaderMap, Method,
@@ -134,11 +135,7 @@ pub(super) fn heed(board: &Arc<Switchboard>, call: &Record, answer: &outbound::A
 /// A secret that goes with an account's, for one purpose: whoever knows one does not know another.
 fn derived(purpose: &str, secret: &str) -> String {
     let digest = Sha256::digest(format!("{purpose} {secret}"));
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    BASE64_URL_SAFE_NO_PAD.encode(digest)
 }
 
 /// A report as JSON, signed in the header `name`: `t=<unix seconds>,v1=<hex>`, the HMAC-SHA256 of
@@ -156,7 +153,9 @@ fn signed(
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
     mac.update(format!("{time}.{body}").as_bytes());
     let code = mac.finalize().into_bytes();
-    let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = code
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let value = HeaderValue::from_str(&format!("t={time},v1={hex}")).ok()?;

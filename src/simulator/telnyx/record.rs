@@ -40,6 +40,8 @@ pub(super) fn read(call: &Record, now: Timestamp) -> Value {
 pub(super) struct Wanted {
     limit: usize,
     after: Option<String>,
+    /// From 1; counts when there is no `after`.
+    number: usize,
 }
 
 impl Wanted {
@@ -49,6 +51,7 @@ impl Wanted {
         let mut wanted = Self {
             limit: USUAL_PAGE,
             after: None,
+            number: 1,
         };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -59,6 +62,13 @@ impl Wanted {
                         .filter(|limit| (1..=MOST_PAGE).contains(limit));
                     wanted.limit = limit.ok_or_else(|| {
                         let detail = "The page's size must be from 1 to 250.";
+                        Problem::new("10032", "Value outside of range", detail)
+                    })?;
+                }
+                "page[number]" => {
+                    let number = value.parse().ok().filter(|number| *number >= 1);
+                    wanted.number = number.ok_or_else(|| {
+                        let detail = "The page's number must be 1 or more.";
                         Problem::new("10032", "Value outside of range", detail)
                     })?;
                 }
@@ -77,48 +87,57 @@ impl Wanted {
         now: Timestamp,
     ) -> Value {
         let active: Vec<&Record> = calls.filter(|call| !call.state.is_over()).collect();
-        let passed = self.after.as_ref().map_or(0, |after| {
+        let by_number = (self.number - 1).saturating_mul(self.limit);
+        let passed = self.after.as_ref().map_or(by_number, |after| {
             let at = active.iter().position(|call| call.id == *after);
             at.map_or(active.len(), |at| at + 1)
         });
         let rest = active.get(passed..).unwrap_or_default();
         let page = rest.get(..self.limit).unwrap_or(rest);
         let more = rest.len() > page.len();
-        let after = page.last().filter(|_| more).map(|call| call.id.clone());
-        let next = after
-            .as_ref()
-            .map(|after| format!("/v2/connections/{account}/active_calls?page[after]={after}"));
         let shown: Vec<Value> = page.iter().map(|call| listed(call, now)).collect();
-        json!({
-            "data": shown,
-            "meta": {
-                "cursors": { "after": after, "before": null },
-                "next": next,
-                "previous": null,
-                "total_items": active.len(),
-            },
-        })
+        // What there is none of is left out: their description knows texts there, no nulls. It has
+        // no page numbers in answers; their own packages require them.
+        let mut meta = Map::from_iter(
+            [
+                ("total_items", active.len()),
+                ("page_number", passed / self.limit + 1),
+                ("total_pages", active.len().div_ceil(self.limit)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.into())),
+        );
+        let mut cursors = Map::new();
+        if let Some(after) = page.last().filter(|_| more).map(|call| call.id.as_str()) {
+            let next = format!("/v2/connections/{account}/active_calls?page[after]={after}");
+            meta.insert("next".to_owned(), next.into());
+            cursors.insert("after".to_owned(), after.into());
+        }
+        meta.insert("cursors".to_owned(), cursors.into());
+        json!({ "data": shown, "meta": meta })
     }
 }
 
 fn listed(call: &Record, now: Timestamp) -> Value {
     let mut members = named(call);
     members.insert("call_duration".to_owned(), duration(call, now).into());
+    // Required here, and a text.
+    members.entry("client_state").or_insert("".into());
     members.into()
 }
 
 /// The names of a call, which are everywhere.
 fn named(call: &Record) -> Map<String, Value> {
-    Map::from_iter([
+    let leg = super::event::leg_id(call);
+    let mut members = Map::from_iter([
         ("record_type".to_owned(), "call".into()),
         ("call_control_id".to_owned(), call.id.clone().into()),
-        ("call_leg_id".to_owned(), super::event::leg_id(call).into()),
-        (
-            "call_session_id".to_owned(),
-            super::event::leg_id(call).into(),
-        ),
-        ("client_state".to_owned(), call.client_state.clone().into()),
-    ])
+        ("call_leg_id".to_owned(), leg.clone().into()),
+        ("call_session_id".to_owned(), leg.into()),
+    ]);
+    if let Some(state) = &call.client_state {
+        members.insert("client_state".to_owned(), state.clone().into());
+    }
+    members
 }
 
 fn duration(call: &Record, now: Timestamp) -> i64 {
@@ -131,4 +150,25 @@ fn duration(call: &Record, now: Timestamp) -> i64 {
 /// ISO 8601, as in `2019-01-23T18:10:02.574Z`.
 pub(super) fn instant(instant: Timestamp) -> String {
     instant.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_asked_for_by_number_from_1_or_by_cursor() {
+        let wanted = Wanted::read("page%5Bnumber%5D=3&page%5Bsize%5D=7").unwrap();
+        let expected = Wanted {
+            limit: 7,
+            after: None,
+            number: 3,
+        };
+        assert_eq!(wanted, expected);
+        let by_cursor = Wanted::read("page[after]=v3:x").unwrap();
+        assert_eq!(by_cursor.after.as_deref(), Some("v3:x"));
+        for wrong in ["page[number]=0", "page[number]=x", "page[limit]=251"] {
+            assert_eq!(Wanted::read(wrong).unwrap_err().code, "10032", "{wrong}");
+        }
+    }
 }

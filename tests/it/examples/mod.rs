@@ -4,6 +4,7 @@
 //! An interpreter or library that this machine lacks is no failure: the test says what it skipped.
 
 mod run;
+mod sessions;
 
 use serde_json::json;
 

@@ -28,6 +28,14 @@ impl Language {
         python.that_runs("import requests").await
     }
 
+    pub async fn python_with_flask() -> Option<Self> {
+        let python = Self {
+            program: "python3",
+            arguments: &["-"],
+        };
+        python.that_runs("import flask, requests").await
+    }
+
     pub async fn node_with_axios() -> Option<Self> {
         let node = Self {
             program: "node",
@@ -51,6 +59,16 @@ impl Language {
             arguments: &["-s"],
         };
         shell.that_runs("curl --version").await
+    }
+
+    pub async fn bash_with_curl_and_jq() -> Option<Self> {
+        let shell = Self {
+            program: "bash",
+            arguments: &["-s"],
+        };
+        shell
+            .that_runs("set -e; curl --version; jq --version")
+            .await
     }
 
     /// Itself when it runs `needs` without an error; otherwise says that it was skipped.

@@ -3,6 +3,7 @@
 pub mod books;
 mod callbacks;
 mod concurrent_ends;
+mod incoming;
 mod kill;
 mod provider_faults;
 mod webhooks;

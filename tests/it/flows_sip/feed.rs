@@ -20,7 +20,7 @@ struct Bridge {
 }
 
 /// A simulated account that the node does not know, so that nobody else listens to it.
-async fn bridge(app: &TestApp, name: &str, change: impl FnOnce(&mut Value)) -> Bridge {
+fn bridge(app: &TestApp, name: &str, change: impl FnOnce(&mut Value)) -> Bridge {
     let simulated = SimulatedAccount {
         provider: ProviderKind::Sip,
         external_id: name.to_owned(),
@@ -69,9 +69,9 @@ async fn next(feed: &mut Box<dyn Feed>) -> Heard {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_asterisk_is_listened_to() {
     let app = TestApp::by_hand().await;
-    assert!(bridge(&app, "pbx", |_| {}).await.wants());
+    assert!(bridge(&app, "pbx", |_| {}).wants());
     for name in ["6a1b2c3d-0000-4000-8000-000000000001", "own-bridge"] {
-        let bridge = bridge(&app, name, |_| {}).await;
+        let bridge = bridge(&app, name, |_| {});
         assert!(!bridge.wants(), "{name}");
         assert!(
             matches!(bridge.open().await, Err(NoFeed::Refused(_))),
@@ -85,11 +85,10 @@ async fn only_an_asterisk_is_listened_to() {
 async fn a_wrong_password_is_refused_and_trouble_is_worth_another_try() {
     let app = TestApp::by_hand().await;
     let wrong = bridge(&app, "pbx", |credentials| {
-        credentials["password"] = "x".into()
-    })
-    .await;
+        credentials["password"] = "x".into();
+    });
     assert!(matches!(wrong.open().await, Err(NoFeed::Refused(_))));
-    let right = bridge(&app, "pbx", |_| {}).await;
+    let right = bridge(&app, "pbx", |_| {});
     for how in [
         json!({"respond": {"status": 503}}),
         json!({"reset": "before"}),
@@ -104,7 +103,7 @@ async fn a_wrong_password_is_refused_and_trouble_is_worth_another_try() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_breaks_or_loses_its_place_is_broken() {
     let app = TestApp::by_hand().await;
-    let bridge = bridge(&app, "pbx", |_| {}).await;
+    let bridge = bridge(&app, "pbx", |_| {});
     let mut first = bridge.open().await.expect("a feed");
     let mut second = bridge.open().await.expect("another feed");
     let replaced = next(&mut first).await;
@@ -123,7 +122,7 @@ async fn a_socket_that_breaks_or_loses_its_place_is_broken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_waiting_misses_nothing() {
     let app = TestApp::by_hand().await;
-    let bridge = bridge(&app, "pbx", |_| {}).await;
+    let bridge = bridge(&app, "pbx", |_| {});
     let mut feed = bridge.open().await.expect("a feed");
     let channel = call_in(&app, "pbx", "+15550130").await;
     // Asked for moments at a time, which may end while the subscription is under way.

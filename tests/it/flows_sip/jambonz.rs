@@ -258,7 +258,9 @@ async fn hook(
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key");
     mac.update(format!("{signed_at}.{signed}").as_bytes());
     let code = mac.finalize().into_bytes();
-    let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = code
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let signature = format!("t={signed_at},v1={hex}");
     let headers = [
         ("content-type", "application/json"),

@@ -1,4 +1,4 @@
-//! The same against a real Asterisk, with SIPp as the far end. `scripts/asterisk-real` sets both up
+//! The same against a real Asterisk, with `sipp` as the far end. `scripts/asterisk-real` sets both up
 //! and runs these; nothing else does.
 
 use std::time::Duration;
@@ -306,7 +306,7 @@ async fn a_call_to_a_number_that_nobody_has_is_declined() {
     let mut caller = caller("+15550777", 60_000, 15093);
     let ended = tokio::time::timeout(Duration::from_secs(20), caller.wait()).await;
     let status = ended.expect("declined in time").expect("sipp's end");
-    // SIPp tells that its one call failed.
+    // It tells that its one call failed.
     assert_eq!(status.code(), Some(1));
     app.stop().await;
 }

@@ -3,17 +3,17 @@
 /// What is done to the data, and the checks that must notice.
 pub(super) const BREACHES: [(&str, &[&str]); 29] = [
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_live_has_no_end;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET ended_side = 'local' WHERE provider_call_id = 'CA6'",
         &["a_call_that_is_over_is_whole"],
     ),
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_times_in_order;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET answered_at = created_at - interval '1 second' WHERE provider_call_id = 'CA6'",
         &["a_call_that_is_over_is_whole"],
     ),
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_billable_within_call;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET billable_millis = 10001 WHERE provider_call_id = 'CA1';
         UPDATE ledger_entries SET billable_millis = 10001
         WHERE call_id = (SELECT id FROM calls WHERE provider_call_id = 'CA1')",
@@ -122,8 +122,10 @@ pub(super) const BREACHES: [(&str, &[&str]); 29] = [
     (
         "INSERT INTO idempotency_keys (organization_id, route, key, token_id, request_hash, created_at)
         SELECT organization_id, 'calls', 'key', gen_random_uuid(), '', '2026-01-01Z' FROM organizations;
-        INSERT INTO callback_receipts (organization_id, provider_account_id, receipt_key, state, received_at, body)
-        SELECT organization_id, id, 'key', 'parked', '2026-01-01Z', '{}' FROM provider_accounts",
+        INSERT INTO callback_receipts (organization_id, provider_account_id, receipt_key, state, received_at, body,
+            provider_call_id, observation)
+        SELECT organization_id, provider_account_id, 'key', 'parked', '2026-01-01Z', '{}', provider_call_id, '{}'
+        FROM calls WHERE provider_call_id = 'CA1'",
         &["a_report_finds_its_call", "an_idempotency_key_gets_its_answer"],
     ),
     (

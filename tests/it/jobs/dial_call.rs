@@ -38,7 +38,7 @@ fn congested(app: &TestApp) -> (App, Receiver<FastLaneJob>) {
 
 async fn start(app: &TestApp, through: &App) -> String {
     let new = NewCall {
-        agent_id: app.tenant.agent_id,
+        agent_id: Some(app.tenant.agent_id),
         to: "+15550101".parse().unwrap(),
         from: None,
         provider_account_id: None,

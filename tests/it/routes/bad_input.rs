@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::steps::{nobody_acts, sid};
 use crate::support::{
-    app::TestApp,
+    app::{ADMIN_TOKEN, TestApp},
     contents::contents,
     operations::{self, ErrorStyle, Names, Operation},
     raw::{self, RawReply},
@@ -70,6 +70,9 @@ impl Good<'_> {
     }
 
     fn credentials(&self) -> Vec<Case> {
+        if self.operation.of_operator {
+            return self.admin_tokens();
+        }
         if self.operation.scopes.is_none() {
             return Vec::new();
         }
@@ -106,6 +109,39 @@ impl Good<'_> {
             case
         };
         values.into_iter().map(with).collect()
+    }
+
+    /// What is not the operator's token, and where it does not belong.
+    fn admin_tokens(&self) -> Vec<Case> {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let token = format!("Bearer {}", self.token);
+        let cut = ADMIN_TOKEN.get(1..).unwrap_or_default();
+        let longer = format!("{ADMIN_TOKEN}x");
+        let upper = ADMIN_TOKEN.to_ascii_uppercase();
+        let headers: [(&str, &[(&str, &str)]); 9] = [
+            ("no admin token", &[]),
+            ("an empty one", &[("x-admin-token", "")]),
+            ("one that is too short", &[("x-admin-token", cut)]),
+            ("one that is too long", &[("x-admin-token", &longer)]),
+            ("one in capitals", &[("x-admin-token", &upper)]),
+            ("one beyond ASCII", &[("x-admin-token", "ä")]),
+            ("an organisation's", &[("authorization", &token)]),
+            ("the right one as a bearer's", &[("authorization", &bearer)]),
+            (
+                "two",
+                &[("x-admin-token", ADMIN_TOKEN), ("x-admin-token", "x")],
+            ),
+        ];
+        let with = |(what, headers): (&str, &[(&str, &str)])| {
+            let mut case = self.case(what, 401);
+            case.headers.retain(|(name, _)| name != "x-admin-token");
+            let headers = headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            case.headers.extend(headers);
+            case
+        };
+        headers.into_iter().map(with).collect()
     }
 
     fn bodies(&self) -> Vec<Case> {
@@ -189,7 +225,7 @@ impl Good<'_> {
             ] {
                 let fits = match member.as_str() {
                     "metadata" => wrong.is_object(),
-                    "note" | "client_reference" => wrong.is_string(),
+                    "note" | "client_reference" | "prompt" | "webhook_url" => wrong.is_string(),
                     _ => false,
                 };
                 if fits {
@@ -221,7 +257,10 @@ impl Good<'_> {
             if good.get("to").is_some() {
                 let mut body = good.clone();
                 body["to"] = json!(number);
-                let mut case = self.case(&format!("{number:?} to call"), 422);
+                // One of the pages calls it missing.
+                let missing = number.is_empty() && self.operation.id == "session_call";
+                let status = if missing { 400 } else { 422 };
+                let mut case = self.case(&format!("{number:?} to call"), status);
                 case.body = body.to_string().into_bytes();
                 cases.push(case);
             }

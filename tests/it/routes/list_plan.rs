@@ -14,7 +14,7 @@ async fn fill(app: &TestApp, tenant: &Tenant) {
     let inserted = sqlx::query_scalar::<_, i64>(
         "WITH inserted AS (
             INSERT INTO calls (organization_id, id, agent_id, provider, provider_account_id,
-                provider_call_id, provider_host, version, last_sequence, status, direction, from_number, to_number,
+                provider_call_id, version, last_sequence, status, direction, from_number, to_number,
                 test, max_duration_seconds, ring_timeout_seconds, dial_state, created_at,
                 answered_at, ended_at, ended_reason, ended_side, heard_at, rate_card_id,
                 billable_millis, billed_seconds, amount_micros)

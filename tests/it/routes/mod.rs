@@ -1,5 +1,6 @@
 //! The routes, as their clients see them.
 
+mod admin_cancel;
 mod agent_call;
 mod agent_end_call;
 mod bad_input;
@@ -9,8 +10,10 @@ mod calls_list;
 mod calls_watch;
 mod idempotency;
 mod list_plan;
+mod local_mode;
 mod main_job;
 mod operations;
+mod sessions;
 mod slow_clients;
 mod steps;
 mod terminate;

@@ -32,6 +32,7 @@ use super::{
 
 /// What seals secrets in tests.
 pub const SECRET_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub const ADMIN_TOKEN: &str = "the-operators-own-token";
 pub const TOKEN_PEPPER: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 /// An organisation with everything that a call needs.
@@ -197,6 +198,31 @@ impl TestApp {
         made.expect("a token").1.reveal().to_owned()
     }
 
+    /// Another node on the same database, with these variables changed; it stops with the first one.
+    pub async fn node_with(&self, changes: &[(&str, &str)]) -> Node {
+        let mut variables = variables(&self.database.url);
+        let changes = changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        variables.extend(changes);
+        let settings = Settings {
+            config: config::from_variables(variables).expect("a configuration"),
+            ambient: self.ambient.clone(),
+            run_loops: self.clock.is_none(),
+        };
+        Node::start(settings).await.expect("a node")
+    }
+
+    /// A node in local mode, for the tenant, and a client of it without a token.
+    pub async fn local_node(&self) -> (Node, TestClient) {
+        let tenant = self.tenant.organization_id.to_string();
+        let node = self
+            .node_with(&[("ONHOOK_LOCAL_ORGANIZATION", &tenant)])
+            .await;
+        let client = TestClient::new(&format!("http://{}", node.address), None);
+        (node, client)
+    }
+
     /// Ends everything in order.
     pub async fn stop(self) {
         self.node.stop().await;
@@ -214,6 +240,7 @@ pub fn variables(database_url: &str) -> BTreeMap<String, String> {
         ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),
         ("ONHOOK_SECRET_KEY", SECRET_KEY),
         ("ONHOOK_TOKEN_PEPPER", TOKEN_PEPPER),
+        ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -69,3 +69,6 @@ INSERT INTO webhook_attempts (organization_id, endpoint_id, call_id, sequence, a
     started_at, duration_millis)
 VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000014',
     '00000000-0000-0000-0000-00000000000f', 1, 1, '2026-01-01Z', 1);
+INSERT INTO listeners (organization_id, provider_account_id, subject, lease, lease_until)
+VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-00000000000c', '',
+    '00000000-0000-0000-0000-000000000099', '2026-01-01Z');

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::app::ADMIN_TOKEN;
+
 /// The committed document.
 pub const DOCUMENT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json"));
@@ -19,6 +21,8 @@ pub struct Operation {
     pub id: String,
     /// The scopes that its token needs; `None`: it takes no token.
     pub scopes: Option<Vec<String>>,
+    /// Whether it takes the operator's token instead.
+    pub of_operator: bool,
     /// The media type of its body; `None`: it takes none.
     pub body_type: Option<String>,
     pub document: Value,
@@ -42,6 +46,10 @@ pub enum ErrorStyle {
     Agent,
     /// `{"detail":…}`
     Detail,
+    /// `{"success":false,"error":…}`
+    Session,
+    /// `{"ok":false,"error":…}`
+    Admin,
     /// `{"error":…}`
     Callback,
 }
@@ -59,14 +67,16 @@ pub fn documented() -> Vec<Operation> {
                 .map(|(method, operation)| Operation::read(path, method, operation))
         })
         .collect();
-    assert!(operations.len() >= 19, "{}", operations.len());
+    assert!(operations.len() >= 23, "{}", operations.len());
     operations
 }
 
 impl Operation {
     fn read(path: &str, method: &str, document: &Value) -> Self {
-        let scopes = document["security"].as_array().map(|security| {
-            let scopes = security[0]["bearer"].as_array().expect("bearer's scopes");
+        let security = document["security"].as_array().map(|security| &security[0]);
+        let of_operator = security.is_some_and(|security| security["admin"].is_array());
+        let scopes = security.filter(|_| !of_operator).map(|security| {
+            let scopes = security["bearer"].as_array().expect("bearer's scopes");
             let scopes = scopes.iter().map(|scope| scope.as_str().expect("a scope"));
             scopes.map(str::to_owned).collect()
         });
@@ -76,6 +86,7 @@ impl Operation {
             path: path.to_owned(),
             id: document["operationId"].as_str().expect("an id").to_owned(),
             scopes,
+            of_operator,
             body_type: content.and_then(|content| content.keys().next().cloned()),
             document: document.clone(),
         }
@@ -122,21 +133,25 @@ impl Operation {
             "update_call" => json!({"metadata": {"order": "1002"}}),
             "end_call" => json!({"note": "asked for"}),
             "agent_end_call" => json!({"call_sid": names.call}),
-            "agent_call" => json!({"to": "+15550101"}),
+            "agent_call" | "session_call" => json!({"to": "+15550101"}),
             "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
-            "provider_callback" => return "CallSid=CA0&CallStatus=completed".to_owned(),
+            "provider_callback" | "provider_account_callback" => {
+                return "CallSid=CA0&CallStatus=completed".to_owned();
+            }
             _ if self.body_type.is_none() => return String::new(),
             id => panic!("{}: nobody said what to send to {id}", self.title()),
         };
         body.to_string()
     }
 
-    /// The headers that go with [`Operation::body`].
+    /// The headers that go with [`Operation::body`], the operator's token among them.
     pub fn headers(&self) -> BTreeMap<&str, &str> {
         let body_type = self.body_type.as_deref();
+        let admin = self.of_operator.then_some(("x-admin-token", ADMIN_TOKEN));
         body_type
             .map(|kind| ("content-type", kind))
             .into_iter()
+            .chain(admin)
             .collect()
     }
 
@@ -144,7 +159,9 @@ impl Operation {
         match self.id.as_str() {
             "agent_call" | "agent_end_call" => ErrorStyle::Agent,
             "terminate_call" => ErrorStyle::Detail,
-            "provider_callback" => ErrorStyle::Callback,
+            "session_call" | "session_list" | "session_end" => ErrorStyle::Session,
+            "admin_cancel" => ErrorStyle::Admin,
+            "provider_callback" | "provider_account_callback" => ErrorStyle::Callback,
             _ => ErrorStyle::Problem,
         }
     }
@@ -170,6 +187,14 @@ impl ErrorStyle {
                 &json["message"]
             }
             Self::Detail => &json["detail"],
+            Self::Session => {
+                assert_eq!(json["success"], false, "{body}");
+                &json["error"]
+            }
+            Self::Admin => {
+                assert_eq!(json["ok"], false, "{body}");
+                &json["error"]
+            }
             Self::Callback => &json["error"],
         };
         let message = message.as_str().unwrap_or_default();

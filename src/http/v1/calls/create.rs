@@ -146,7 +146,7 @@ pub(in crate::http) async fn place(
     identity: Identity,
     new: NewCall,
     key: Option<Key>,
-    answer: fn(&Call) -> Answer,
+    answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
 ) -> Result<(Answer, Option<Call>)> {
     let app = state.app.clone();
     let task = state.app.ambient.tasks.spawn(async move {
@@ -200,7 +200,7 @@ impl CreateCall {
             return Err(wrong("/metadata", "size", "must be at most 64 KiB as JSON"));
         }
         Ok(NewCall {
-            agent_id: self.agent_id,
+            agent_id: Some(self.agent_id),
             to: self.to,
             from: self.from,
             provider_account_id: self.provider_account_id,

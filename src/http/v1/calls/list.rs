@@ -1,12 +1,12 @@
 //! `GET /api/v1/calls`: the calls of the organisation, newest first.
 
 use axum::{extract::State, http::StatusCode};
-use serde::Serialize;
+use serde::ser::Error as _;
 
 use super::filter;
 use crate::{
     db::{self, call_list::Start},
-    domain::{Result, Timestamp, call::CallView, page::Cursor, token::Scope},
+    domain::{CallId, Error, Result, Timestamp, call::CallView, page::Cursor, token::Scope},
     http::{
         HttpState,
         answer::Answer,
@@ -19,17 +19,21 @@ use crate::{
 /// About as long as a call is in an answer.
 const BYTES_OF_CALL: usize = 1024;
 
+/// What stands before the calls.
+const OPENING: &[u8] = b"{\"items\":[";
+
 /// A page of calls.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(in crate::http) struct CallList<'a> {
-    items: Vec<CallView<'a>>,
+#[derive(utoipa::ToSchema)]
+pub(in crate::http) struct CallList {
+    // The calls as text, after `OPENING`. Not a doc comment: the document shows those.
+    #[schema(value_type = Vec<CallView<'static>>)]
+    items: Vec<u8>,
     has_more: bool,
     /// Send it as `cursor`, with the same filter, for the next page.
     next_cursor: Option<String>,
     /// When the list was read.
     as_of: Timestamp,
     /// Only with `include=total` or `skip`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<i64>,
 }
 
@@ -56,7 +60,7 @@ pub(in crate::http) struct CallList<'a> {
         ("include" = Option<String>, Query, description = "`total`: count all that the filter lets through"),
     ),
     responses(
-        (status = 200, description = "A page", body = CallList<'static>),
+        (status = 200, description = "A page", body = CallList),
         (status = 400, description = "`CURSOR_INVALID`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
@@ -85,26 +89,117 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = calls.len() > limit;
     calls.truncate(limit);
-    let last = calls
-        .last()
+    let mut items = Items::of(calls.len());
+    for call in &calls {
+        items.push(&call.view()?).map_err(unwritten)?;
+    }
+    let last = items
+        .last
         .filter(|_| has_more && !matches!(page.start, Start::Skip(_)));
-    let next_cursor = last.map(|call| {
+    let next_cursor = last.map(|(created_at, id)| {
         let filter = filter::checksum(&filter);
         Cursor {
-            created_at: call.created_at,
-            id: call.id,
+            created_at,
+            id,
             filter,
         }
         .encode()
     });
-    let items = calls.iter().map(|call| call.view()).collect();
-    let body = CallList {
-        items,
+    let shown = CallList {
+        items: items.written,
         has_more,
         next_cursor,
         as_of,
         total,
     };
-    let bytes = calls.len() * BYTES_OF_CALL;
-    Ok(Answer::long_json(StatusCode::OK, &body, bytes))
+    let body = shown.written().map_err(unwritten)?;
+    Ok(Answer::written_json(StatusCode::OK, body))
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::internal("write a list of calls", error)
+}
+
+/// The calls of a page, each written as soon as it is read: a view is too large to be kept.
+struct Items {
+    written: Vec<u8>,
+    /// The newest of the next page comes after it.
+    last: Option<(Timestamp, CallId)>,
+}
+
+impl Items {
+    /// Room for so many calls and what stands around them.
+    fn of(calls: usize) -> Self {
+        let mut written = Vec::with_capacity((calls + 1) * BYTES_OF_CALL);
+        written.extend_from_slice(OPENING);
+        Self {
+            written,
+            last: None,
+        }
+    }
+
+    fn push(&mut self, call: &CallView<'_>) -> serde_json::Result<()> {
+        if self.last.is_some() {
+            self.written.push(b',');
+        }
+        self.last = Some((call.created_at, call.id));
+        call.write(&mut self.written)
+    }
+}
+
+impl CallList {
+    fn written(self) -> serde_json::Result<String> {
+        let mut written = self.items;
+        written.extend_from_slice(b"],\"has_more\":");
+        serde_json::to_writer(&mut written, &self.has_more)?;
+        written.extend_from_slice(b",\"next_cursor\":");
+        serde_json::to_writer(&mut written, &self.next_cursor)?;
+        written.extend_from_slice(b",\"as_of\":");
+        serde_json::to_writer(&mut written, &self.as_of)?;
+        if let Some(total) = self.total {
+            written.extend_from_slice(b",\"total\":");
+            serde_json::to_writer(&mut written, &total)?;
+        }
+        written.push(b'}');
+        String::from_utf8(written).map_err(serde_json::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn list(next_cursor: Option<&str>, total: Option<i64>) -> String {
+        let list = CallList {
+            items: Items::of(0).written,
+            has_more: next_cursor.is_some(),
+            next_cursor: next_cursor.map(str::to_owned),
+            as_of: Timestamp::from_unix_millis(0),
+            total,
+        };
+        list.written().unwrap()
+    }
+
+    #[test]
+    fn an_empty_page_is_a_whole_object_with_its_members_in_order() {
+        assert_eq!(
+            list(None, None),
+            r#"{"items":[],"has_more":false,"next_cursor":null,"as_of":"1970-01-01T00:00:00.000Z"}"#
+        );
+    }
+
+    #[test]
+    fn the_cursor_and_the_total_are_shown_when_there_are_any() {
+        let list: serde_json::Value =
+            serde_json::from_str(&list(Some("Y3Vyc29y"), Some(7))).unwrap();
+        assert_eq!(
+            list,
+            json!({
+                "items": [], "has_more": true, "next_cursor": "Y3Vyc29y",
+                "as_of": "1970-01-01T00:00:00.000Z", "total": 7,
+            })
+        );
+    }
 }

@@ -3,6 +3,7 @@
 //! Proven to come from Asterisk by the connection, which we opened with the account's credentials.
 //! Events have no names and come once; one is known by the whole of its text.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -171,6 +172,5 @@ fn by_cause(cause: Option<i64>) -> (CallStatus, Option<EndReason>) {
 }
 
 fn receipt_key(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }

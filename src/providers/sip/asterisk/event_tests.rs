@@ -96,98 +96,68 @@ fn a_channel_of_ours_enters_answered_and_any_other_came_in() {
     );
 }
 
+fn assert_ended(state: &str, cause: &Value, status: CallStatus, reason: Option<EndReason>) {
+    let event = event("ChannelDestroyed", INCOMING, state, cause.clone());
+    let expected = Progress::Ended {
+        status,
+        connected_seconds: None,
+        reason,
+        cause: cause.clone(),
+    };
+    assert_eq!(progress(&event), expected, "{state} {cause}");
+}
+
 #[test]
-fn an_end_is_told_by_state_sip_status_and_cause() {
-    use CallStatus::{Busy, Canceled, Completed, Failed, NoAnswer};
-    let table = [
-        (
-            "Up",
-            json!({"cause": 16, "cause_txt": "Normal Clearing"}),
-            Completed,
-            None,
-        ),
-        (
-            "Up",
-            json!({"cause": 0, "cause_txt": "Unknown"}),
-            Completed,
-            None,
-        ),
-        (
-            "Up",
-            json!({"cause": 17, "cause_txt": "User busy", "tech_cause": 486}),
-            Completed,
-            None,
-        ),
-        ("Down", json!({"cause": 17, "tech_cause": 486}), Busy, None),
-        ("Down", json!({"cause": 17, "tech_cause": 600}), Busy, None),
-        (
-            "Ringing",
-            json!({"cause": 19, "tech_cause": 480}),
-            NoAnswer,
-            None,
-        ),
-        (
-            "Down",
-            json!({"cause": 21, "tech_cause": 603}),
-            Failed,
-            Some(EndReason::Declined),
-        ),
-        (
-            "Down",
-            json!({"cause": 1, "tech_cause": 404}),
-            Failed,
-            Some(EndReason::InvalidDestination),
-        ),
-        (
-            "Down",
-            json!({"cause": 34, "tech_cause": 503}),
-            Failed,
-            None,
-        ),
-        (
-            "Ringing",
-            json!({"cause": 16, "cause_txt": "Normal Clearing"}),
-            Canceled,
-            None,
-        ),
-        (
-            "Ring",
-            json!({"cause": 0}),
-            Canceled,
-            Some(EndReason::RemoteHangup),
-        ),
-        (
-            "Ring",
-            json!({"cause": 127}),
-            Canceled,
-            Some(EndReason::RemoteHangup),
-        ),
-        ("Ringing", json!({"cause": 17}), Busy, None),
-        ("Ringing", json!({"cause": 19}), NoAnswer, None),
-        (
-            "Ringing",
-            json!({"cause": 21}),
-            Failed,
-            Some(EndReason::Declined),
-        ),
-        (
-            "Down",
-            json!({"cause": 28}),
-            Failed,
-            Some(EndReason::InvalidDestination),
-        ),
-        ("Down", json!({"cause": 127}), Failed, None),
-        ("Down", json!({}), Canceled, None),
-    ];
-    for (state, cause, status, reason) in table {
-        let event = event("ChannelDestroyed", INCOMING, state, cause.clone());
-        let expected = Progress::Ended {
-            status,
-            connected_seconds: None,
-            reason,
-            cause: cause.clone(),
-        };
-        assert_eq!(progress(&event), expected, "{state} {cause}");
+fn an_end_of_a_channel_that_was_up_is_a_completed_call() {
+    for cause in [
+        json!({"cause": 16, "cause_txt": "Normal Clearing"}),
+        json!({"cause": 0, "cause_txt": "Unknown"}),
+        json!({"cause": 17, "cause_txt": "User busy", "tech_cause": 486}),
+    ] {
+        assert_ended("Up", &cause, CallStatus::Completed, None);
+    }
+}
+
+#[test]
+fn an_end_before_the_answer_is_told_by_its_sip_status() {
+    use CallStatus::{Busy, Canceled, Failed, NoAnswer};
+    let invalid = Some(EndReason::InvalidDestination);
+    for (cause, tech_cause, status, reason) in [
+        (17, 486, Busy, None),
+        (17, 600, Busy, None),
+        (19, 480, NoAnswer, None),
+        (19, 408, NoAnswer, None),
+        (16, 487, Canceled, None),
+        (21, 603, Failed, Some(EndReason::Declined)),
+        (1, 404, Failed, invalid),
+        (1, 604, Failed, invalid),
+        (34, 503, Failed, None),
+    ] {
+        let cause = json!({"cause": cause, "tech_cause": tech_cause});
+        assert_ended("Ringing", &cause, status, reason);
+    }
+}
+
+#[test]
+fn an_end_without_a_sip_status_is_told_by_its_cause() {
+    use CallStatus::{Busy, Canceled, Failed, NoAnswer};
+    for (cause, status, reason) in [
+        (0, Canceled, None),
+        (16, Canceled, None),
+        (17, Busy, None),
+        (18, NoAnswer, None),
+        (19, NoAnswer, None),
+        (21, Failed, Some(EndReason::Declined)),
+        (28, Failed, Some(EndReason::InvalidDestination)),
+        (127, Failed, None),
+    ] {
+        assert_ended("Ringing", &json!({"cause": cause}), status, reason);
+    }
+    assert_ended("Down", &json!({}), Canceled, None);
+    // It came in, and its caller gave up.
+    let gave_up = Some(EndReason::RemoteHangup);
+    for cause in [0, 16, 127] {
+        assert_ended("Ring", &json!({"cause": cause}), Canceled, gave_up);
     }
 }
 

@@ -176,7 +176,9 @@ fn reported(
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(format!("{signed_at}.{body}").as_bytes());
     let code = mac.finalize().into_bytes();
-    let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = code
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("t={signed_at},v1={hex}")).unwrap();
     headers.insert("onhook-bridge-signature", value);

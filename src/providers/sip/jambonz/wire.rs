@@ -15,6 +15,7 @@ pub(super) struct Placed {
 
 /// A call, when it is read or listed and in a hook.
 #[derive(Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are theirs")]
 pub(super) struct Call {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) call_sid: Option<String>,

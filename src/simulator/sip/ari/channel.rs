@@ -1,5 +1,6 @@
 //! A channel as Asterisk shows it.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -52,11 +53,7 @@ fn state(call: &Record) -> &'static str {
 
 fn serial(call: &Record) -> String {
     let digest = Sha256::digest(&call.id);
-    digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    BASE64_URL_SAFE_NO_PAD.encode(digest).split_off(36)
 }
 
 /// As in `2026-11-21T07:25:29.687+0000`.
