@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::{parse, storable},
+    super::asking::{parse, storable},
     request::is_channel_id,
     wire::{self, Event},
 };

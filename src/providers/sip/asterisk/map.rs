@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::{
-    super::{Heard, parse},
+    super::asking::{Heard, parse},
     event,
     request::is_channel_id,
     wire::{self, is_channel_not_found},

@@ -28,7 +28,11 @@ mod tests;
 
 use std::time::Duration;
 
-use super::{Heard, Wires, keys::AsteriskKeys as Keys, not_asked};
+use super::{
+    Wires,
+    asking::{self, Heard, not_asked},
+    keys::AsteriskKeys as Keys,
+};
 use crate::{
     domain::{
         call::EndReason,
@@ -186,6 +190,6 @@ async fn command(
 fn answered<T>(outcome: T, keys: &Keys, heard: &Heard) -> Answered<T> {
     Answered {
         outcome,
-        answer: super::answer(heard, &keys.secrets(), wire::words),
+        answer: asking::answer(heard, &keys.secrets(), wire::words),
     }
 }

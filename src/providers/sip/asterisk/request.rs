@@ -7,7 +7,10 @@ use percent_encoding::utf8_percent_encode;
 use reqwest::{Method, Url};
 use serde_json::json;
 
-use super::super::{Content, SEGMENT, keys::AsteriskKeys as Keys, request, url};
+use super::super::{
+    asking::{Content, SEGMENT, request, url},
+    keys::AsteriskKeys as Keys,
+};
 use crate::{
     domain::agent::Answer,
     outbound,

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{lenient, parse};
+use super::super::asking::{lenient, parse};
 use crate::domain::Timestamp;
 
 /// A channel: one leg of a call.

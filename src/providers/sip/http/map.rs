@@ -9,7 +9,7 @@ use crate::{
         provider::{DialOutcome, HangUpOutcome, Observation, Progress, Source},
     },
     outbound::Failure,
-    providers::sip::Heard,
+    providers::sip::asking::Heard,
 };
 
 /// The outcome of the request to end a call.

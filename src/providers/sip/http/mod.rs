@@ -15,7 +15,10 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use super::{Heard, Wires, not_asked};
+use super::{
+    Wires,
+    asking::{self, Heard, not_asked},
+};
 use crate::{
     domain::{
         call::EndReason,
@@ -69,6 +72,6 @@ pub(super) async fn hang_up(
 fn answered<T>(outcome: T, keys: &Keys, heard: &Heard) -> Answered<T> {
     Answered {
         outcome,
-        answer: super::answer(heard, &keys.secrets(), |_| None),
+        answer: asking::answer(heard, &keys.secrets(), |_| None),
     }
 }

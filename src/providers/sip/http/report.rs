@@ -10,7 +10,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    super::{lenient, parse, signature, storable},
+    super::{
+        asking::{lenient, parse, storable},
+        signature,
+    },
     keys::Keys,
     request::is_call_id,
 };

@@ -12,7 +12,7 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{SEGMENT, url},
+    super::asking::{SEGMENT, url},
     keys::{CALL_ID, Dial, Keys, Target},
 };
 use crate::{

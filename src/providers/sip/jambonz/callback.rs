@@ -7,7 +7,11 @@
 //! The URL is not signed, so a hook is held to the call that its tag names, which is.
 
 use super::{
-    super::{keys::JambonzKeys as Keys, parse, signature, storable},
+    super::{
+        asking::{parse, storable},
+        keys::JambonzKeys as Keys,
+        signature,
+    },
     map,
     wire::Call,
 };

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    super::{Heard, parse},
+    super::asking::{Heard, parse},
     request::is_call_sid,
     wire::{self, Call},
 };

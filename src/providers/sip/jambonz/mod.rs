@@ -25,7 +25,11 @@ mod map_tests;
 #[cfg(test)]
 mod tests;
 
-use super::{Heard, Wires, keys::JambonzKeys as Keys, not_asked};
+use super::{
+    Wires,
+    asking::{self, Heard, not_asked},
+    keys::JambonzKeys as Keys,
+};
 use crate::{
     domain::{
         call::EndReason,
@@ -133,6 +137,6 @@ pub(super) async fn list_live(
 fn answered<T>(outcome: T, keys: &Keys, heard: &Heard) -> Answered<T> {
     Answered {
         outcome,
-        answer: super::answer(heard, &keys.secrets(), wire::words),
+        answer: asking::answer(heard, &keys.secrets(), wire::words),
     }
 }

@@ -8,7 +8,10 @@ use reqwest::{Method, Url};
 use serde_json::json;
 
 use super::{
-    super::{Content, SEGMENT, keys::JambonzKeys as Keys, request, url},
+    super::{
+        asking::{Content, SEGMENT, request, url},
+        keys::JambonzKeys as Keys,
+    },
     verbs, wire,
 };
 use crate::{

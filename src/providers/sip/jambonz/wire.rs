@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::{lenient, parse};
+use super::super::asking::{lenient, parse};
 use crate::domain::CallId;
 
 /// The answer to a dial.
