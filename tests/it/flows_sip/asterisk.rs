@@ -238,6 +238,20 @@ async fn a_dial_whose_answer_is_lost_is_known_by_its_events_or_found_by_its_name
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_faster_than_the_answer_to_the_dial_count_at_once() {
+    let app = TestApp::running().await;
+    let account = listening(&app).await;
+    let slow = json!({"delay_ms": 3000, "when": "after"});
+    fault(&app, "create", 1, slow).await;
+    let id = place_answered(&app, account).await;
+    assert_success(&terminate(&app, &id).await);
+    app.wait_for_status(&id, "completed").await;
+    assert_ended_once(&app, &id, "ended_by_api", "local").await;
+    assert_eq!(seen(&app, &id).await["create_requests"], 1);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dial_that_is_refused_is_told_with_its_reason() {
     let app = TestApp::running().await;
     let elsewhere = |credentials: &mut Value| credentials["endpoint"] = "PJSIP/{to}@none".into();

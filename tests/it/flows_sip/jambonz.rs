@@ -173,6 +173,21 @@ async fn a_dial_whose_answer_is_lost_is_found_by_its_tag_and_never_dialled_twice
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hooks_that_are_faster_than_the_answer_to_the_dial_count_at_once() {
+    let app = TestApp::running().await;
+    let account = connect(&app, ACCOUNT).await;
+    let slow = json!({"delay_ms": 3000, "when": "after"});
+    fault(&app, "create", 1, slow).await;
+    let id = place_answered(&app, account).await;
+    assert_success(&terminate(&app, &id).await);
+    app.wait_for_status(&id, "completed").await;
+    assert_ended_once(&app, &id, "ended_by_api", "local").await;
+    let sid = named(&app, &id).await;
+    assert_eq!(seen(&app, &sid).await["create_requests"], 1);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_comes_in_is_answered_by_verbs_and_ended_by_us_or_its_caller() {
     let app = TestApp::running().await;
     connect(&app, ACCOUNT).await;
