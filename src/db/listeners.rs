@@ -63,7 +63,7 @@ pub async fn missing(
                     FROM calls c
                     JOIN provider_accounts a ON a.organization_id = c.organization_id
                         AND a.id = c.provider_account_id AND a.disconnected_at IS NULL
-                    WHERE c.provider = ANY($2) AND c.ended_at IS NULL
+                    WHERE a.provider = ANY($2) AND c.ended_at IS NULL
                         AND c.provider_call_id IS NOT NULL
                         AND NOT EXISTS (
                             SELECT FROM listeners l

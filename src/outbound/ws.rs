@@ -184,7 +184,37 @@ fn broken(text: String) -> NotOpened {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::{Method, header::HeaderMap};
+
     use super::*;
+    use crate::outbound::{Options, Reach};
+
+    #[tokio::test]
+    async fn an_address_that_is_forbidden_is_not_asked_for_a_websocket_either() {
+        let client = Client::new(Options {
+            reach: Reach::Public,
+            connect_timeout: QUIET,
+            idle_per_host: 1,
+        })
+        .unwrap();
+        for url in [
+            "http://127.0.0.1:9/?key=hunter2",
+            "ws://8.8.8.8/",
+            "https://10.0.0.1/",
+        ] {
+            let request = Request {
+                method: Method::GET,
+                url: url.parse().unwrap(),
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+            };
+            let opened = client.open_websocket(request, QUIET, 1024).await;
+            let Err(NotOpened::Failed(Failure::Forbidden(text))) = opened else {
+                panic!("{url}: {opened:?}");
+            };
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
 
     /// The example of RFC 6455 section 1.3.
     #[test]

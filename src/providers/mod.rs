@@ -23,6 +23,7 @@ pub mod registry;
 pub mod sip;
 pub mod telnyx;
 pub mod twilio;
+pub mod vonage;
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -4,27 +4,34 @@ use strum::VariantArray as _;
 
 use super::{
     Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
-    openai::Openai, sip::Sip, telnyx::Telnyx, twilio::Twilio,
+    openai::Openai, sip::Sip, telnyx::Telnyx, twilio::Twilio, vonage::Vonage,
 };
-use crate::{domain::provider::ProviderKind, outbound::Reach};
+use crate::{ambient::Ambient, domain::provider::ProviderKind, outbound::Reach};
 
 /// Every provider's adapter.
 pub struct Registry {
     twilio: Twilio,
     telnyx: Telnyx,
+    vonage: Vonage,
     sip: Sip,
     openai: Openai,
 }
 
 impl Registry {
-    /// `reach` decides whether an account's API may be on loopback, as a simulator's is.
+    /// `reach` decides whether an account's API may be on loopback, as a simulator's is; `ambient` is
+    /// for adapters whose requests carry a time or something random.
     ///
     /// # Errors
     /// When the system's trust anchors cannot be read.
-    pub fn new(reach: Reach, deadlines: Deadlines) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        reach: Reach,
+        deadlines: Deadlines,
+        ambient: &Ambient,
+    ) -> Result<Self, reqwest::Error> {
         Ok(Self {
             twilio: Twilio::new(reach, deadlines)?,
             telnyx: Telnyx::new(reach, deadlines)?,
+            vonage: Vonage::new(reach, deadlines, ambient.clone())?,
             sip: Sip::new(reach, deadlines)?,
             openai: Openai::new(reach, deadlines)?,
         })
@@ -34,6 +41,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
+            ProviderKind::Vonage => &self.vonage,
             ProviderKind::Sip => &self.sip,
             ProviderKind::Openai => &self.openai,
         }
@@ -42,7 +50,7 @@ impl Registry {
     /// `None`: the provider is told what a call is to do by answers.
     pub fn commands(&self, kind: ProviderKind) -> Option<&dyn Commands> {
         match kind {
-            ProviderKind::Twilio => None,
+            ProviderKind::Twilio | ProviderKind::Vonage => None,
             ProviderKind::Telnyx => Some(&self.telnyx),
             ProviderKind::Sip => Some(&self.sip),
             ProviderKind::Openai => Some(&self.openai),
@@ -52,7 +60,7 @@ impl Registry {
     /// `None`: the provider tells everything by callbacks.
     pub fn listens(&self, kind: ProviderKind) -> Option<&dyn Listens> {
         match kind {
-            ProviderKind::Twilio | ProviderKind::Telnyx => None,
+            ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Vonage => None,
             ProviderKind::Sip => Some(&self.sip),
             ProviderKind::Openai => Some(&self.openai),
         }
@@ -88,6 +96,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
+            ProviderKind::Vonage => &self.vonage,
             ProviderKind::Sip => &self.sip,
             ProviderKind::Openai => &self.openai,
         }

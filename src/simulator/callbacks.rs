@@ -15,7 +15,7 @@ use super::{
     fault::Act,
     openai, sip,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 
 /// How long a customer may take to answer.
@@ -80,6 +80,10 @@ async fn send(
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Vonage => {
+            let here = (board.now(), board.address());
+            vonage::callback(report, target, &secret, token, here)
+        }
         ProviderKind::Sip => sip::callback(report, target, &secret, token, board.now()),
         ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
@@ -108,9 +112,14 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     let call = &dispatch.report.call;
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
+        (ProviderKind::Vonage, Event::Arrived | Event::Asks) => vonage::heed(board, call, answer),
         (ProviderKind::Sip, Event::Arrived) => sip::heed(board, call, answer),
         (
-            ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Sip | ProviderKind::Openai,
+            ProviderKind::Twilio
+            | ProviderKind::Telnyx
+            | ProviderKind::Vonage
+            | ProviderKind::Sip
+            | ProviderKind::Openai,
             _,
         ) => {}
     }

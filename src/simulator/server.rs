@@ -19,7 +19,7 @@ use super::{
     script::ScriptChange,
     sip,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 use crate::{
     ambient::Ambient,
@@ -53,6 +53,7 @@ pub(super) async fn start(
         answer(Arc::clone(&serving), asked)
     })
     .await?;
+    board.listens_at(address);
     Ok((address, board))
 }
 
@@ -64,6 +65,7 @@ async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
     match provider {
         ProviderKind::Twilio => twilio::answer(board, asked, path).await,
         ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
+        ProviderKind::Vonage => vonage::answer(board, asked, path).await,
         ProviderKind::Sip => sip::answer(board, asked, path).await,
         ProviderKind::Openai => openai::answer(board, asked, path).await,
     }
@@ -211,6 +213,7 @@ fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
             id: match wanted.provider {
                 ProviderKind::Twilio => twilio::call_id(bytes),
                 ProviderKind::Telnyx => telnyx::call_id(bytes),
+                ProviderKind::Vonage => vonage::call_id(bytes),
                 ProviderKind::Sip => sip::call_id(account, bytes, now),
                 ProviderKind::Openai => openai::call_id(bytes),
             },

@@ -4,8 +4,9 @@
 //! when the tasks stop.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -34,6 +35,8 @@ pub(super) struct Switchboard {
     pub(super) client: outbound::Client,
     exchange: Mutex<Exchange>,
     counters: Counters,
+    /// Set once, when the listener is bound.
+    address: OnceLock<SocketAddr>,
     sockets: Notify,
     /// Who listens to the events of an Asterisk.
     pub(super) ari: sip::Listeners,
@@ -71,15 +74,27 @@ impl Switchboard {
             client,
             exchange: Mutex::default(),
             counters: Counters::default(),
+            address: OnceLock::new(),
             sockets: Notify::new(),
             ari: sip::Listeners::default(),
             moves: Notify::new(),
         }
     }
 
-    /// Completes when the open websockets are to break, as connections do.
-    pub(super) async fn sockets_break(&self) {
-        self.sockets.notified().await;
+    pub(super) fn listens_at(&self, address: SocketAddr) {
+        self.address.get_or_init(|| address);
+    }
+
+    /// Where the simulator listens; no call comes about before it does.
+    pub(super) fn address(&self) -> SocketAddr {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.address.get().copied().unwrap_or(nowhere)
+    }
+
+    /// Completes when the websockets that are open now are to break, as connections do. It misses
+    /// nothing from when it is made, so one is made when a websocket is opened.
+    pub(super) fn sockets_break(&self) -> Notified<'_> {
+        self.sockets.notified()
     }
 
     /// Breaks every open websocket without a closing.

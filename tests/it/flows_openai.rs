@@ -6,7 +6,10 @@ use onhook::{
     app::organizations::{self, NewAccount},
     boot::{Node, Settings},
     config,
-    domain::{ProviderAccountId, provider::ProviderKind, webhook::signature::SigningSecret},
+    db::listeners::{self, Subject},
+    domain::{
+        LeaseToken, ProviderAccountId, provider::ProviderKind, webhook::signature::SigningSecret,
+    },
     simulator::SimulatedAccount,
 };
 use reqwest::Method;
@@ -299,6 +302,56 @@ async fn an_end_that_nobody_told_is_found_when_the_websocket_cannot_be_opened_ag
     let cause = json!({"websocket": "no such call"});
     assert_eq!(call["end"]["provider_cause"], cause);
     assert_one_end(&app, &call).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_never_comes_to_be_is_over_after_a_minute() {
+    let app = TestApp::by_hand().await;
+    let project = connect(&app).await;
+    let path = format!("/callbacks/openai/{}", project.id);
+    let now = app.ambient.now().unix_seconds();
+    // Signed by them, and they have no such call any more: the caller gave up.
+    assert_eq!(
+        tell(&app, &path, &project.webhook_secret, now, None).await,
+        200
+    );
+    assert_eq!(app.node.worker.listen().await.expect("a round"), 1);
+    let asked = async || sockets(&app).await;
+    wait_for("several questions", asked, |asked| *asked > 3).await;
+    assert_eq!(app.call("rtc_1").await["status"], "ringing");
+
+    app.advance(61);
+
+    let call = app.wait_for_status("rtc_1", "failed").await;
+    assert_eq!(call["ended_reason"], "reconciled_gone");
+    assert_one_end(&app, &call).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_websocket_of_a_node_that_died_is_opened_when_its_lease_ran_out() {
+    let app = TestApp::by_hand().await;
+    let project = connect(&app).await;
+    let sid = call_in(&app, NUMBER).await;
+    let recorded = |call: &Value| call["id"].is_string();
+    let call = wait_for("the call", || app.call(&sid), recorded).await;
+    let subject = Subject {
+        organization_id: app.tenant.organization_id,
+        provider_account_id: project.id,
+        call_id: Some(call["id"].as_str().expect("an id").parse().expect("an id")),
+    };
+    let (now, dead) = (app.ambient.now(), LeaseToken(app.ambient.entropy.uuid()));
+    let until = now.plus(time::Duration::seconds(20));
+    let taken = listeners::take(&app.app.db, subject, dead, now, until).await;
+    assert!(taken.expect("an answer"));
+
+    app.advance(19);
+    assert_eq!(app.node.worker.listen().await.expect("a round"), 0);
+    app.advance(2);
+    assert_eq!(app.node.worker.listen().await.expect("a round"), 1);
+
+    app.wait_for_status(&sid, "in-progress").await;
     app.stop().await;
 }
 

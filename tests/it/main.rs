@@ -15,6 +15,7 @@ mod flows;
 mod flows_openai;
 mod flows_sip;
 mod flows_telnyx;
+mod flows_vonage;
 mod invariants;
 mod jobs;
 mod migrations;

@@ -37,6 +37,7 @@ pub use told::{IncomingCall, Told};
 pub enum ProviderKind {
     Twilio,
     Telnyx,
+    Vonage,
     Sip,
     Openai,
 }
@@ -51,7 +52,7 @@ impl ProviderKind {
     /// provider asks.
     pub fn is_commanded(self) -> bool {
         match self {
-            Self::Twilio => false,
+            Self::Twilio | Self::Vonage => false,
             Self::Telnyx | Self::Sip | Self::Openai => true,
         }
     }
@@ -66,6 +67,7 @@ impl ProviderKind {
         match self {
             Self::Twilio => "Twilio",
             Self::Telnyx => "Telnyx",
+            Self::Vonage => "Vonage",
             Self::Sip => "the SIP bridge",
             Self::Openai => "OpenAI",
         }

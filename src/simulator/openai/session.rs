@@ -44,6 +44,7 @@ pub(super) async fn open(board: &Arc<Switchboard>, account: &str, query: &str) -
 }
 
 async fn converse(board: Arc<Switchboard>, account: String, id: String, mut socket: Socket) {
+    let mut breaks = pin!(board.sockets_break());
     let created = json!({
         "type": "session.created",
         "event_id": format!("event_{}", board.ambient.entropy.uuid().simple()),
@@ -53,16 +54,15 @@ async fn converse(board: Arc<Switchboard>, account: String, id: String, mut sock
         return;
     }
     loop {
-        let mut moved = pin!(board.moved());
-        // Before looking, so that no move is missed.
-        moved.as_mut().enable();
+        // Made before looking, so that no move is missed.
+        let moved = board.moved();
         if !is_up(&board, &account, &id) {
             socket.close(CLOSED_IN_ORDER, "").await;
             return;
         }
         tokio::select! {
             () = moved => {}
-            () = board.sockets_break() => return,
+            () = &mut breaks => return,
             heard = socket.hear() => if heard.is_none() { return },
         }
     }

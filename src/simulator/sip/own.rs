@@ -81,7 +81,11 @@ async fn dial(board: &Arc<Switchboard>, account: &str, id: &str, body: &Bytes) -
             account: account.to_owned(),
             to: wanted.to,
             from: wanted.from,
-            callback: Some(CallbackTarget::everything_to(wanted.report_to)),
+            callback: Some(CallbackTarget {
+                url: wanted.report_to,
+                by_get: false,
+                wanted: vec![Event::Ringing, Event::Answered, Event::Completed],
+            }),
             ring_timeout: Duration::from_secs(wanted.ring_timeout_seconds),
             time_limit: Duration::from_secs(wanted.max_duration_seconds),
             runnable: true,
@@ -127,7 +131,7 @@ pub(super) fn report(
         Event::Ringing => "ringing",
         Event::Answered => "answered",
         Event::Completed => "ended",
-        Event::Initiated | Event::Arrived | Event::Spoken => return None,
+        Event::Initiated | Event::Arrived | Event::Spoken | Event::Asks => return None,
     };
     let call = &report.call;
     let mut body = json!({

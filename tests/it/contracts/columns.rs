@@ -18,6 +18,7 @@ pub fn column(provider: ProviderKind, row: Row) -> &'static str {
     match provider {
         ProviderKind::Twilio => twilio(row),
         ProviderKind::Telnyx => telnyx(row),
+        ProviderKind::Vonage => vonage(row),
         ProviderKind::Sip => sip(row),
         ProviderKind::Openai => openai(row),
     }
@@ -112,6 +113,54 @@ fn telnyx(row: Row) -> &'static str {
         // Each call hands our reference back, so that others beside it do not matter.
         Row::FindOfOne | Row::FindOfTwoAlike => "Found",
         Row::FindOfNone => "Nothing",
+    }
+}
+
+fn vonage(row: Row) -> &'static str {
+    match row {
+        // The answer to a hang-up has no body.
+        Row::HangUpOfAnswered
+        | Row::HangUpOfRinging
+        | Row::HangUpThatTakesEffectLater
+        | Row::HangUpOfOverShownAsRecord
+        | Row::HangUpWrongJson => "Accepted",
+        // One that is over is refused like one that never was: reading it tells.
+        Row::HangUpOfOver | Row::HangUpOfUnknown | Row::HangUpPage404 => "NotFound",
+        Row::HangUpThrottled => "Retry after 7 s",
+        Row::HangUpServerError
+        | Row::HangUpTimeout
+        | Row::HangUpNoConnection
+        | Row::HangUpResetBefore
+        | Row::HangUpResetAfter
+        | Row::HangUpPage502 => "Retry",
+        Row::HangUpUnauthorized | Row::HangUpForbidden | Row::HangUpWrongJson400 => "Refused",
+        Row::DialPlaced => "Placed",
+        Row::DialRefused | Row::DialUnauthorized => "Refused: provider_rejected",
+        Row::DialThrottled => "NotSent, after 7 s",
+        Row::DialNoConnection => "NotSent",
+        Row::DialServerError
+        | Row::DialTimeout
+        | Row::DialResetBefore
+        | Row::DialResetAfter
+        | Row::DialPage502
+        | Row::DialWrongJson => "Unknown",
+        Row::FetchOfQueued => "Found: placed",
+        Row::FetchOfAnswered => "Found: answered",
+        Row::FetchOfOver => "Found: completed",
+        Row::FetchOfUnknown | Row::FetchPage404 => "NotFound",
+        Row::FetchThrottled | Row::FindThrottled => "Unavailable, after 7 s",
+        Row::FetchServerError
+        | Row::FetchTimeout
+        | Row::FetchNoConnection
+        | Row::FetchReset
+        | Row::FetchWrongJson
+        | Row::FindUnauthorized
+        | Row::FindWrongJson => "Unavailable",
+        Row::FetchUnauthorized => "Refused",
+        Row::FindOfOne => "Found",
+        Row::FindOfNone => "Nothing",
+        // They hand nothing of ours back: numbers and time are all that there is to go by.
+        Row::FindOfTwoAlike => "Ambiguous: 2",
     }
 }
 

@@ -56,7 +56,8 @@ impl Adapters {
                 hang_up: deadline,
                 dial: deadline,
             };
-            Registry::new(Reach::PublicAndLoopback, deadlines).expect("trust anchors")
+            let ambient = Ambient::system();
+            Registry::new(Reach::PublicAndLoopback, deadlines, &ambient).expect("trust anchors")
         };
         Self {
             patient: within(PATIENCE),

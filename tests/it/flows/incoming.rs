@@ -21,9 +21,10 @@ async fn connect(app: &TestApp, provider: ProviderKind) -> Line {
     let (external_id, number) = match provider {
         ProviderKind::Twilio => ("AC0123456789abcdef0123456789abcdef", "+15550160"),
         ProviderKind::Telnyx => ("1494404757140276705", "+15550161"),
-        ProviderKind::Openai => ("proj_0123456789abcdef", "+15550162"),
+        ProviderKind::Vonage => ("aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab", "+15550162"),
+        ProviderKind::Openai => ("proj_0123456789abcdef", "+15550163"),
         // A bridge that needs nobody to listen first.
-        ProviderKind::Sip => ("0b1c2d3e-0000-4000-8000-000000000003", "+15550163"),
+        ProviderKind::Sip => ("0b1c2d3e-0000-4000-8000-000000000003", "+15550164"),
     };
     let name = provider.as_str();
     let account = SimulatedAccount {
@@ -69,9 +70,10 @@ impl Line {
     }
 }
 
-const EVERY: [ProviderKind; 4] = [
+const EVERY: [ProviderKind; 5] = [
     ProviderKind::Twilio,
     ProviderKind::Telnyx,
+    ProviderKind::Vonage,
     ProviderKind::Sip,
     ProviderKind::Openai,
 ];

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use onhook::{
+    ambient::Ambient,
     domain::{OrganizationId, ProviderAccountId, provider::ProviderKind},
     outbound::Reach,
     providers::{Account, Credentials, Deadlines, Feed, Heard, NoFeed, Registry, Subject, Told},
@@ -44,7 +45,8 @@ fn bridge(app: &TestApp, name: &str, change: impl FnOnce(&mut Value)) -> Bridge 
         hang_up: Duration::from_secs(4),
         dial: Duration::from_secs(8),
     };
-    let registry = Registry::new(Reach::PublicAndLoopback, deadlines).expect("a registry");
+    let registry =
+        Registry::new(Reach::PublicAndLoopback, deadlines, &Ambient::system()).expect("a registry");
     Bridge { registry, account }
 }
 

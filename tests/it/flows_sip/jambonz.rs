@@ -103,7 +103,7 @@ async fn both_sides_hanging_up_at_once_is_one_end() {
     let told = |seen: &Value| {
         seen["callbacks"]
             .as_array()
-            .is_some_and(|all| all.len() == 4)
+            .is_some_and(|all| all.len() == 5)
     };
     wait_for("the late hook", || seen(&app, &sid), told).await;
     assert_ended_once(&app, &id, "ended_by_api", "local").await;
@@ -234,7 +234,7 @@ async fn hooks_that_come_twice_or_forged_change_nothing() {
     let told = |seen: &Value| {
         seen["callbacks"]
             .as_array()
-            .is_some_and(|all| all.len() == 6)
+            .is_some_and(|all| all.len() == 7)
     };
     let seen = wait_for("every hook", || seen(&app, &sid), told).await;
     let answers: Vec<(&str, &str, u64)> = seen["callbacks"]
@@ -255,6 +255,7 @@ async fn hooks_that_come_twice_or_forged_change_nothing() {
             ("ringing", "true", 204),
             ("ringing", "duplicate", 204),
             ("answered", "true", 200),
+            ("asks", "true", 200),
             ("completed", "true", 204),
         ]
     );

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use onhook::{
+    ambient::Ambient,
     app::organizations::{self, NewAccount},
     domain::{
         OrganizationId, ProviderAccountId,
@@ -167,7 +168,7 @@ fn registry() -> Registry {
         hang_up: Duration::from_secs(4),
         dial: Duration::from_secs(8),
     };
-    Registry::new(Reach::PublicAndLoopback, deadlines).expect("a registry")
+    Registry::new(Reach::PublicAndLoopback, deadlines, &Ambient::system()).expect("a registry")
 }
 
 #[tokio::test(flavor = "multi_thread")]

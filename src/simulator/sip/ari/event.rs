@@ -21,7 +21,7 @@ pub(super) fn events(report: &Report, subscribed: bool) -> Vec<String> {
         ],
         Event::Arrived => vec![event(report, "StasisStart", json!({ "args": [] }))],
         Event::Completed => ending(report, subscribed),
-        Event::Spoken => Vec::new(),
+        Event::Spoken | Event::Asks => Vec::new(),
     };
     events.iter().map(Value::to_string).collect()
 }

@@ -6,9 +6,10 @@ use super::{channel, guarded, message, parameter};
 use crate::{
     domain::phone::Phone,
     simulator::{
-        call::{CallbackTarget, Order, Record, State},
+        call::{Order, Record, State},
         fault::Operation,
         listener::{Handled, Reply},
+        report::{CallbackTarget, Event},
         sip::SIP,
         switchboard::Switchboard,
     },
@@ -76,7 +77,16 @@ fn order(
         from: caller
             .parse::<Phone>()
             .map_or(caller, |it| it.reveal().to_owned()),
-        callback: registered.then(|| CallbackTarget::everything_to(url)),
+        callback: registered.then(|| CallbackTarget {
+            url,
+            by_get: false,
+            wanted: vec![
+                Event::Initiated,
+                Event::Ringing,
+                Event::Answered,
+                Event::Completed,
+            ],
+        }),
         ring_timeout: Duration::from_secs(timeout.unwrap_or(USUAL_TIMEOUT)),
         // By a channel variable there, which this imitation does not read.
         time_limit: Duration::from_hours(24),
