@@ -75,7 +75,7 @@ pub(super) enum Command {
         #[arg(long)]
         provider: ProviderKind,
         /// The provider's name for the account (twilio: AC…; telnyx: the connection's id; vonage: the
-        /// application's id)
+        /// application's id; sip: jambonz' account sid, else any name)
         #[arg(long)]
         external_id: String,
         /// The agent's number on the account, E.164

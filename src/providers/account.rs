@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{openai, telnyx, twilio, vonage};
+use super::{openai, sip, telnyx, twilio, vonage};
 use crate::domain::{OrganizationId, ProviderAccountId, provider::ProviderKind};
 
 /// An account at a provider, ready to be used.
@@ -28,6 +28,7 @@ pub enum Credentials {
     Twilio(twilio::Keys),
     Telnyx(telnyx::Keys),
     Vonage(vonage::Keys),
+    Sip(sip::Keys),
     Openai(openai::Keys),
 }
 
@@ -50,6 +51,7 @@ impl Credentials {
             ProviderKind::Twilio => twilio::Keys::parse(&members).map(Self::Twilio),
             ProviderKind::Telnyx => telnyx::Keys::parse(&members).map(Self::Telnyx),
             ProviderKind::Vonage => vonage::Keys::parse(&members).map(Self::Vonage),
+            ProviderKind::Sip => sip::Keys::parse(&members).map(Self::Sip),
             ProviderKind::Openai => openai::Keys::parse(&members).map(Self::Openai),
         }
     }

@@ -20,6 +20,7 @@ mod answer;
 mod base_url;
 pub mod openai;
 pub mod registry;
+pub mod sip;
 pub mod telnyx;
 pub mod twilio;
 pub mod vonage;
@@ -202,6 +203,9 @@ pub trait Commands: Send + Sync {
 pub trait Listens: Send + Sync {
     /// What one websocket is about.
     fn subject(&self) -> Subject;
+
+    /// Whether `account` has a websocket to be held.
+    fn wants(&self, account: &Account) -> bool;
 
     /// Opens the websocket: for the account, or for the one call.
     fn connect<'a>(

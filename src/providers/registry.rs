@@ -4,7 +4,7 @@ use strum::VariantArray as _;
 
 use super::{
     Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
-    openai::Openai, telnyx::Telnyx, twilio::Twilio, vonage::Vonage,
+    openai::Openai, sip::Sip, telnyx::Telnyx, twilio::Twilio, vonage::Vonage,
 };
 use crate::{ambient::Ambient, domain::provider::ProviderKind, outbound::Reach};
 
@@ -13,6 +13,7 @@ pub struct Registry {
     twilio: Twilio,
     telnyx: Telnyx,
     vonage: Vonage,
+    sip: Sip,
     openai: Openai,
 }
 
@@ -31,6 +32,7 @@ impl Registry {
             twilio: Twilio::new(reach, deadlines)?,
             telnyx: Telnyx::new(reach, deadlines)?,
             vonage: Vonage::new(reach, deadlines, ambient.clone())?,
+            sip: Sip::new(reach, deadlines)?,
             openai: Openai::new(reach, deadlines)?,
         })
     }
@@ -40,6 +42,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Vonage => &self.vonage,
+            ProviderKind::Sip => &self.sip,
             ProviderKind::Openai => &self.openai,
         }
     }
@@ -49,6 +52,7 @@ impl Registry {
         match kind {
             ProviderKind::Twilio | ProviderKind::Vonage => None,
             ProviderKind::Telnyx => Some(&self.telnyx),
+            ProviderKind::Sip => Some(&self.sip),
             ProviderKind::Openai => Some(&self.openai),
         }
     }
@@ -57,6 +61,7 @@ impl Registry {
     pub fn listens(&self, kind: ProviderKind) -> Option<&dyn Listens> {
         match kind {
             ProviderKind::Twilio | ProviderKind::Telnyx | ProviderKind::Vonage => None,
+            ProviderKind::Sip => Some(&self.sip),
             ProviderKind::Openai => Some(&self.openai),
         }
     }
@@ -92,6 +97,7 @@ impl Registry {
             ProviderKind::Twilio => &self.twilio,
             ProviderKind::Telnyx => &self.telnyx,
             ProviderKind::Vonage => &self.vonage,
+            ProviderKind::Sip => &self.sip,
             ProviderKind::Openai => &self.openai,
         }
     }

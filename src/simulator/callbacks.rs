@@ -13,7 +13,7 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
-    openai,
+    openai, sip,
     switchboard::Switchboard,
     telnyx, twilio, vonage,
 };
@@ -74,6 +74,9 @@ async fn send(
         CopyKind::Dropped => return (Vec::new(), None),
     };
     let (report, target) = (&dispatch.report, &dispatch.target);
+    if let Some(answers) = sip::tell(board, report, copy) {
+        return (answers, None);
+    }
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
@@ -81,6 +84,7 @@ async fn send(
             let here = (board.now(), board.address());
             vonage::callback(report, target, &secret, token, here)
         }
+        ProviderKind::Sip => sip::callback(report, target, &secret, token, board.now()),
         ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
@@ -109,10 +113,12 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
         (ProviderKind::Vonage, Event::Arrived | Event::Asks) => vonage::heed(board, call, answer),
+        (ProviderKind::Sip, Event::Arrived) => sip::heed(board, call, answer),
         (
             ProviderKind::Twilio
             | ProviderKind::Telnyx
             | ProviderKind::Vonage
+            | ProviderKind::Sip
             | ProviderKind::Openai,
             _,
         ) => {}

@@ -17,6 +17,7 @@ use super::{
     },
     fault::{Act, Faults, Operation},
     script::{HangUpAnswer, OverAnswer, Script},
+    sip,
 };
 use crate::domain::{Timestamp, provider::ProviderKind};
 
@@ -96,6 +97,7 @@ impl Exchange {
             secret,
             incoming_url,
         } = account;
+        let incoming_url = incoming_url.or_else(|| sip::incoming_url(provider, &external_id));
         let admitted = Admitted {
             secret,
             incoming_url,

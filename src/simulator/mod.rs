@@ -27,6 +27,7 @@ mod receiver;
 mod report;
 mod script;
 mod server;
+mod sip;
 mod switchboard;
 mod telnyx;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub struct SimulatedAccount {
     pub provider: ProviderKind,
     /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
     /// a connection at Telnyx, the application's UUID at Vonage, `proj_` and more of a project at
-    /// OpenAI.
+    /// OpenAI, at SIP bridges what `sip/mod.rs` says.
     pub external_id: String,
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
@@ -67,6 +68,7 @@ impl SimulatedAccount {
             ProviderKind::Twilio => json!({ "auth_token": self.secret }),
             ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
             ProviderKind::Vonage => vonage::credentials(&self.external_id, &self.secret),
+            ProviderKind::Sip => sip::credentials(&self.external_id, &self.secret),
             ProviderKind::Openai => openai::credentials(&self.secret),
         }
     }

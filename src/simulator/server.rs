@@ -17,6 +17,7 @@ use super::{
     listener::{self, Asked, Handled, Reply},
     openai,
     script::ScriptChange,
+    sip,
     switchboard::Switchboard,
     telnyx, twilio, vonage,
 };
@@ -65,6 +66,7 @@ async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
         ProviderKind::Twilio => twilio::answer(board, asked, path).await,
         ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
         ProviderKind::Vonage => vonage::answer(board, asked, path).await,
+        ProviderKind::Sip => sip::answer(board, asked, path).await,
         ProviderKind::Openai => openai::answer(board, asked, path).await,
     }
 }
@@ -212,6 +214,7 @@ fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
                 ProviderKind::Twilio => twilio::call_id(bytes),
                 ProviderKind::Telnyx => telnyx::call_id(bytes),
                 ProviderKind::Vonage => vonage::call_id(bytes),
+                ProviderKind::Sip => sip::call_id(account, bytes, now),
                 ProviderKind::Openai => openai::call_id(bytes),
             },
             account: account.to_owned(),

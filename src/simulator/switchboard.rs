@@ -21,7 +21,7 @@ use super::{
     exchange::Exchange,
     fault::{Act, Operation, When},
     listener::{Handled, Reply},
-    pace,
+    pace, sip,
 };
 use crate::{
     ambient::Ambient,
@@ -38,6 +38,8 @@ pub(super) struct Switchboard {
     /// Set once, when the listener is bound.
     address: OnceLock<SocketAddr>,
     sockets: Notify,
+    /// Who listens to the events of an Asterisk.
+    pub(super) ari: sip::Listeners,
     moves: Notify,
 }
 
@@ -74,6 +76,7 @@ impl Switchboard {
             counters: Counters::default(),
             address: OnceLock::new(),
             sockets: Notify::new(),
+            ari: sip::Listeners::default(),
             moves: Notify::new(),
         }
     }

@@ -170,8 +170,10 @@ const BEGIN: Fence = Fence {
 };
 
 /// Besides, utoipa's examples in `src/http` may show a name, and tests may use one.
-const PLACES_OF_PROVIDER_NAMES: [&str; 5] = [
+const PLACES_OF_PROVIDER_NAMES: [&str; 6] = [
     "src/providers/",
+    // Addresses are written with the protocol that a kind of provider is named after.
+    "src/domain/phone.rs",
     "src/domain/provider/mod.rs",
     "src/simulator/",
     "src/cli/",

@@ -13,6 +13,7 @@ mod contracts;
 mod examples;
 mod flows;
 mod flows_openai;
+mod flows_sip;
 mod flows_telnyx;
 mod flows_vonage;
 mod invariants;

@@ -128,7 +128,17 @@ async fn find(
         let Some(id) = report.news.provider_call_id() else {
             return Ok(None);
         };
-        return db::calls::find_at_provider(&app.db, scope, account_id, id).await;
+        if let Some(call) = db::calls::find_at_provider(&app.db, scope, account_id, id).await? {
+            return Ok(Some(call));
+        }
+        // Where a dial names its call by our id, its reports may be faster than its answer.
+        let Ok(named) = id.parse::<CallId>() else {
+            return Ok(None);
+        };
+        let call = db::calls::find(&app.db, scope, &CallRef::from(named)).await?;
+        return Ok(call.filter(|call| {
+            call.provider_account_id == account_id && call.provider_call_id.is_none()
+        }));
     };
     let call = db::calls::find(&app.db, scope, &CallRef::from(call_id)).await?;
     Ok(call.filter(|call| call.provider_account_id == account_id))

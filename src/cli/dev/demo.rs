@@ -79,6 +79,8 @@ fn external_id(provider: ProviderKind, ambient: &Ambient) -> String {
         }
         ProviderKind::Vonage => random.to_string(),
         ProviderKind::Openai => format!("proj_{}", random.simple()),
+        // The Stasis application of an Asterisk.
+        ProviderKind::Sip => "onhook".to_owned(),
     }
 }
 
@@ -89,6 +91,7 @@ fn number(provider: ProviderKind) -> &'static str {
         ProviderKind::Telnyx => "+15550110",
         ProviderKind::Vonage => "+15550120",
         ProviderKind::Openai => "+15550140",
+        ProviderKind::Sip => "+15550130",
     }
 }
 

@@ -38,6 +38,7 @@ pub enum ProviderKind {
     Twilio,
     Telnyx,
     Vonage,
+    Sip,
     Openai,
 }
 
@@ -52,7 +53,7 @@ impl ProviderKind {
     pub fn is_commanded(self) -> bool {
         match self {
             Self::Twilio | Self::Vonage => false,
-            Self::Telnyx | Self::Openai => true,
+            Self::Telnyx | Self::Sip | Self::Openai => true,
         }
     }
 
@@ -67,6 +68,7 @@ impl ProviderKind {
             Self::Twilio => "Twilio",
             Self::Telnyx => "Telnyx",
             Self::Vonage => "Vonage",
+            Self::Sip => "the SIP bridge",
             Self::Openai => "OpenAI",
         }
     }

@@ -31,6 +31,10 @@ const OPEN_WITHIN: Duration = Duration::from_secs(15);
 /// The wait before a provider that refused our credentials is asked again.
 const REFUSED_FOR: time::Duration = time::Duration::seconds(60);
 
+/// How long the lease of an account's websocket is kept without one, where the account has none:
+/// the others need not look at it. Its credentials may come to say otherwise.
+const UNWANTED_FOR: time::Duration = time::Duration::seconds(60);
+
 /// A call that nobody answered and that its provider does not have this long after it came is over.
 const COMES_WITHIN: time::Duration = time::Duration::seconds(60);
 
@@ -88,6 +92,9 @@ impl Worker {
         let Some(listens) = jobs.providers.listens(account.kind) else {
             return Ok(Next::Done);
         };
+        if !listens.wants(&account) {
+            return Ok(Next::Again(Some(UNWANTED_FOR)));
+        }
         let call = match subject.call_id {
             None => None,
             Some(id) => {

@@ -232,6 +232,10 @@ impl Listens for Openai {
         Subject::Call
     }
 
+    fn wants(&self, _: &Account) -> bool {
+        true
+    }
+
     fn connect<'a>(
         &'a self,
         account: &'a Account,

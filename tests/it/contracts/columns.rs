@@ -19,6 +19,7 @@ pub fn column(provider: ProviderKind, row: Row) -> &'static str {
         ProviderKind::Twilio => twilio(row),
         ProviderKind::Telnyx => telnyx(row),
         ProviderKind::Vonage => vonage(row),
+        ProviderKind::Sip => sip(row),
         ProviderKind::Openai => openai(row),
     }
 }
@@ -160,6 +161,54 @@ fn vonage(row: Row) -> &'static str {
         Row::FindOfNone => "Nothing",
         // They hand nothing of ours back: numbers and time are all that there is to go by.
         Row::FindOfTwoAlike => "Ambiguous: 2",
+    }
+}
+
+fn sip(row: Row) -> &'static str {
+    match row {
+        // The answer to a hang-up says that it was taken, never that the call is over. One that
+        // rings takes a second word, which the same question brings.
+        Row::HangUpOfAnswered
+        | Row::HangUpOfRinging
+        | Row::HangUpThatTakesEffectLater
+        | Row::HangUpOfOverShownAsRecord
+        | Row::HangUpWrongJson => "Accepted",
+        Row::HangUpOfOver => "AlreadyOver",
+        Row::HangUpOfUnknown | Row::HangUpPage404 => "NotFound",
+        Row::HangUpThrottled => "Retry after 7 s",
+        Row::HangUpServerError
+        | Row::HangUpTimeout
+        | Row::HangUpNoConnection
+        | Row::HangUpResetBefore
+        | Row::HangUpResetAfter
+        | Row::HangUpPage502 => "Retry",
+        Row::HangUpUnauthorized | Row::HangUpForbidden | Row::HangUpWrongJson400 => "Refused",
+        Row::DialPlaced => "Placed",
+        Row::DialRefused | Row::DialUnauthorized => "Refused: provider_rejected",
+        Row::DialThrottled => "NotSent, after 7 s",
+        Row::DialNoConnection => "NotSent",
+        Row::DialServerError
+        | Row::DialTimeout
+        | Row::DialResetBefore
+        | Row::DialResetAfter
+        | Row::DialPage502
+        | Row::DialWrongJson => "Unknown",
+        Row::FetchOfQueued => "Found: placed",
+        Row::FetchOfAnswered => "Found: answered",
+        Row::FetchOfOver => "Found: completed",
+        Row::FetchOfUnknown | Row::FetchPage404 => "NotFound",
+        Row::FetchThrottled | Row::FindThrottled => "Unavailable, after 7 s",
+        Row::FetchServerError
+        | Row::FetchTimeout
+        | Row::FetchNoConnection
+        | Row::FetchReset
+        | Row::FetchWrongJson
+        | Row::FindUnauthorized
+        | Row::FindWrongJson => "Unavailable",
+        Row::FetchUnauthorized => "Refused",
+        // Each call hands its tag back, so that others beside it do not matter.
+        Row::FindOfOne | Row::FindOfTwoAlike => "Found",
+        Row::FindOfNone => "Nothing",
     }
 }
 

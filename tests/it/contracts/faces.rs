@@ -25,6 +25,12 @@ pub fn face(provider: ProviderKind) -> Face {
             external_id: "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab",
             unknown_call: "00000000-0000-4000-8000-000000000000",
         },
+        // Of the bridges the one that needs nobody to listen before it places a call. The others
+        // have their rows beside their adapters.
+        ProviderKind::Sip => Face {
+            external_id: "0b1c2d3e-0000-4000-8000-000000000003",
+            unknown_call: "0b1c2d3e-0000-4000-8000-000000000009",
+        },
         ProviderKind::Openai => Face {
             external_id: "proj_aaaaaaaaaaaaaaaaaaaaaaaa",
             unknown_call: "rtc_00000000000000000000000000000000",

@@ -23,6 +23,8 @@ async fn connect(app: &TestApp, provider: ProviderKind) -> Line {
         ProviderKind::Telnyx => ("1494404757140276705", "+15550161"),
         ProviderKind::Vonage => ("aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab", "+15550162"),
         ProviderKind::Openai => ("proj_0123456789abcdef", "+15550163"),
+        // A bridge that needs nobody to listen first.
+        ProviderKind::Sip => ("0b1c2d3e-0000-4000-8000-000000000003", "+15550164"),
     };
     let name = provider.as_str();
     let account = SimulatedAccount {
@@ -68,10 +70,11 @@ impl Line {
     }
 }
 
-const EVERY: [ProviderKind; 4] = [
+const EVERY: [ProviderKind; 5] = [
     ProviderKind::Twilio,
     ProviderKind::Telnyx,
     ProviderKind::Vonage,
+    ProviderKind::Sip,
     ProviderKind::Openai,
 ];
 
