@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use onhook::domain::provider::ProviderKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -10,7 +11,7 @@ use tokio::{io::AsyncReadExt, net::TcpListener};
 use super::process::NodeProcess;
 use crate::{
     flows::books,
-    support::{app::TestApp, client::Reply, wait::wait_for},
+    support::{app::TestApp, client::Reply, line::connect, wait::wait_for},
 };
 
 async fn place(app: &TestApp, node: &NodeProcess) -> String {
@@ -262,6 +263,59 @@ async fn a_node_killed_between_the_dial_and_its_answer_finds_the_call_by_looking
     node.restart().await;
 
     assert_placed_once(&app, &node, &id).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_every_provider_a_dial_whose_node_was_killed_is_found_and_not_repeated() {
+    let app = TestApp::looking_on().await;
+    let mut node = NodeProcess::start(&app).await;
+    // They stand still, so that what is told first is all that is told.
+    let still = json!({"ring_after_ms": null, "answer_after_ms": null});
+    books::script(&app, &still).await;
+    for provider in [
+        ProviderKind::Telnyx,
+        ProviderKind::Vonage,
+        ProviderKind::Sip,
+    ] {
+        let line = connect(&app, provider).await;
+        for (operation, how) in [
+            ("create", json!({"delay_ms": 3000, "when": "after"})),
+            ("callback", json!({"drop": true})),
+        ] {
+            let mut fault = json!({"provider": provider, "operation": operation, "times": 1});
+            let members = fault.as_object_mut().expect("an object");
+            members.extend(how.as_object().expect("an object").clone());
+            let reply = app.sim.post("/_sim/faults", &fault).await;
+            assert_eq!(reply.status, 201, "{}", reply.text);
+        }
+        let body = json!({
+            "agent_id": app.tenant.agent_id, "to": "+15550101", "provider_account_id": line.id,
+        });
+        let reply = node.client.post("/api/v1/calls", &body).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        let id = reply.json()["id"].as_str().expect("an id").to_owned();
+        let there = async || {
+            let mut calls = books::provider_calls(&app).await;
+            calls.retain(|call| call["provider"] == json!(provider));
+            calls
+        };
+        let one = |calls: &Vec<Value>| calls.len() == 1;
+        wait_for("the call at the provider", there, one).await;
+
+        node.restart().await;
+
+        let placed = |call: &Value| call["call_sid"] != call["id"];
+        wait_for("the provider's id", || app.call(&id), placed).await;
+        let path = format!("/api/v1/calls/{id}/terminate");
+        let reply = node.client.post_nothing(&path).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        wait_for("the jobs", || books::jobs(&app, &id), Vec::is_empty).await;
+        let there = there().await;
+        assert_eq!(there.len(), 1, "{there:#?}");
+        assert_eq!(there[0]["hangups_carried_out"], 1);
+        books::assert_ended_once(&app, &id).await;
+    }
     app.stop().await;
 }
 
