@@ -37,19 +37,36 @@ impl Ending {
 
     /// The provider says that it is over, and nothing else.
     pub(super) fn already_over(call: &Call) -> Self {
-        let answered = call.answered_at.is_some();
         Self {
-            status: if answered {
-                CallStatus::Completed
-            } else {
-                CallStatus::Canceled
-            },
+            status: without_a_word(call),
             at: None,
             answered_at: None,
             cause: None,
             reason: None,
             source: Source::HangUpAnswer,
         }
+    }
+
+    /// The provider has it no more and cannot say since when: nothing is billed past the last
+    /// evidence that it lived.
+    pub(super) fn gone(call: &Call) -> Self {
+        Self {
+            status: without_a_word(call),
+            at: Some(call.heard_at),
+            answered_at: None,
+            cause: None,
+            reason: Some(EndReason::ReconciledGone),
+            source: Source::Listing,
+        }
+    }
+}
+
+/// The status of a call that is over, when nobody says how it ended.
+fn without_a_word(call: &Call) -> CallStatus {
+    if call.answered_at.is_some() {
+        CallStatus::Completed
+    } else {
+        CallStatus::Canceled
     }
 }
 
