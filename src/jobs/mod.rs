@@ -11,9 +11,11 @@
 //! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
 //! | deliveries | events to customers | at once after a change here, else as recovery |
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
+//! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod deliveries;
+mod hunts;
 mod kinds;
 mod loops;
 mod worker;
@@ -56,6 +58,9 @@ impl Default for Bounds {
     }
 }
 
+/// Accounts whose live calls are compared at once on this node.
+const MOST_HUNTS: usize = 16;
+
 /// What jobs work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
@@ -70,6 +75,7 @@ pub struct Jobs {
     dials: Arc<Semaphore>,
     instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
+    hunts: Arc<Semaphore>,
 }
 
 /// What [`Jobs`] are made of.
@@ -96,6 +102,7 @@ impl Jobs {
             dials: Arc::new(Semaphore::new(bounds.dials)),
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
+            hunts: Arc::new(Semaphore::new(MOST_HUNTS)),
         }
     }
 
