@@ -201,6 +201,10 @@ impl CallControl for Telnyx {
         call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
         Box::pin(async move {
+            // What cannot be an id of theirs is nobody's call.
+            if !request::is_call_id(call.id) {
+                return not_asked(FetchOutcome::NotFound, "not one of their ids".to_owned());
+            }
             let read = self.ask_for_call(account, call.id).await;
             Answered {
                 outcome: map::described(read.outcome),

@@ -15,6 +15,6 @@ mod main_job;
 mod operations;
 mod sessions;
 mod slow_clients;
-mod steps;
+pub mod steps;
 mod terminate;
 mod webhook_endpoints;
