@@ -27,7 +27,11 @@ async fn assert_sound(app: &TestApp) {
         .unwrap()
     {
         let excused = check.name == "nothing_due_waits";
-        assert!(excused || offenders.is_empty(), "{}: {offenders:?}", check.name);
+        assert!(
+            excused || offenders.is_empty(),
+            "{}: {offenders:?}",
+            check.name
+        );
     }
 }
 
@@ -145,14 +149,22 @@ async fn a_call_that_the_provider_has_forgotten_is_gone_only_by_a_whole_list() {
 
     next_round(&app).await;
     for id in [&first, &forgotten] {
-        assert_eq!(app.call(id).await["status"], "in-progress", "heard of lately");
+        assert_eq!(
+            app.call(id).await["status"],
+            "in-progress",
+            "heard of lately"
+        );
     }
     next_round(&app).await;
 
     let call = app.call(&forgotten).await;
     assert_eq!(call["status"], "completed");
     assert_eq!(call["ended_reason"], "reconciled_gone");
-    assert_eq!(call["ended_at"], heard_at.to_string(), "the last evidence of its life");
+    assert_eq!(
+        call["ended_at"],
+        heard_at.to_string(),
+        "the last evidence of its life"
+    );
     assert_eq!(call["cost"]["billable_milliseconds"], 0);
     books::assert_ended_once(&app, &forgotten).await;
     // Another region may have it.
@@ -222,7 +234,8 @@ async fn a_call_that_lives_on_after_its_end_is_ended_in_each_round_until_it_is_d
     let name = sid(&app, &id).await;
     end_here_only(&app, &id).await;
     assert_eq!(at_provider(&app, &name).await["state"], "in-progress");
-    app.fault("hangup", 1, &json!({"respond": {"status": 500}})).await;
+    app.fault("hangup", 1, &json!({"respond": {"status": 500}}))
+        .await;
 
     next_round(&app).await;
     assert_eq!(at_provider(&app, &name).await["state"], "in-progress");
@@ -234,7 +247,8 @@ async fn a_call_that_lives_on_after_its_end_is_ended_in_each_round_until_it_is_d
     let outcomes: Vec<&str> = attempts.iter().map(|row| row.outcome.as_str()).collect();
     assert_eq!(outcomes, ["already_over", "retry", "ended"]);
     books::assert_ended_once(&app, &id).await;
-    let series = r#"onhook_reconciliation_findings_total{provider="twilio",finding="orphan_ended"} 2"#;
+    let series =
+        r#"onhook_reconciliation_findings_total{provider="twilio",finding="orphan_ended"} 2"#;
     let metrics = metrics(&app).await;
     assert!(metrics.contains(series), "{metrics}");
     assert_sound(&app).await;
@@ -325,10 +339,7 @@ async fn each_account_is_listed_once_a_minute_whoever_asks() {
     without_the_stranger(&app).await;
     let other = app.node_with(&[]).await;
     let lists = || async { books::stats(&app).await["lists"].as_u64().unwrap() };
-    let (one, two) = tokio::join!(
-        app.node.worker.hunt_orphans(),
-        other.worker.hunt_orphans()
-    );
+    let (one, two) = tokio::join!(app.node.worker.hunt_orphans(), other.worker.hunt_orphans());
     assert_eq!(one.unwrap() + two.unwrap(), 1);
     // One for each status of calls that live.
     assert_eq!(lists().await, 3);

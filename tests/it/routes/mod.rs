@@ -4,6 +4,7 @@ mod admin_cancel;
 mod agent_call;
 mod agent_end_call;
 mod bad_input;
+mod calls_adopt;
 mod calls_create;
 mod calls_end;
 mod calls_list;

@@ -68,7 +68,12 @@ impl Second {
         ];
         let reply = app
             .sim
-            .send(Method::POST, "/telnyx/v2/calls", &headers, &body.to_string())
+            .send(
+                Method::POST,
+                "/telnyx/v2/calls",
+                &headers,
+                &body.to_string(),
+            )
             .await;
         named(&reply, 200, "/data/call_control_id")
     }
@@ -78,12 +83,16 @@ impl Second {
 pub async fn dial_elsewhere(app: &TestApp) -> String {
     let (sid, secret) = (&app.tenant.account_sid, &app.tenant.auth_token);
     let path = format!("/twilio/2010-04-01/Accounts/{sid}/Calls.json");
-    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("{sid}:{secret}")));
+    let basic = format!(
+        "Basic {}",
+        BASE64_STANDARD.encode(format!("{sid}:{secret}"))
+    );
     let headers = [
         ("authorization", basic.as_str()),
         ("content-type", "application/x-www-form-urlencoded"),
     ];
-    let form = "To=%2B15550142&From=%2B15550100&Twiml=%3CResponse%3E%3CPause%2F%3E%3C%2FResponse%3E";
+    let form =
+        "To=%2B15550142&From=%2B15550100&Twiml=%3CResponse%3E%3CPause%2F%3E%3C%2FResponse%3E";
     let reply = app.sim.send(Method::POST, &path, &headers, form).await;
     named(&reply, 201, "/sid")
 }

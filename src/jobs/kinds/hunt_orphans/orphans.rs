@@ -69,8 +69,7 @@ impl Round {
             provider_account_id: self.account.id,
             provider_call_id: &orphan.call.provider_call_id,
         };
-        let done =
-            record_hang_up::of_orphan(app, self.scope, &asked, &answered, started_at).await;
+        let done = record_hang_up::of_orphan(app, self.scope, &asked, &answered, started_at).await;
         log_failure("record the end of an orphan", done);
         answered.outcome
     }
