@@ -1,7 +1,7 @@
 //! Claims the accounts whose live calls are to be compared, so that over all nodes each one is
 //! compared about once a minute and never by two at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
@@ -54,7 +54,7 @@ impl Worker {
 
     async fn claim_lists(&self) -> Result<Vec<Claimed>> {
         let mut room = Vec::new();
-        while let Ok(permit) = self.jobs.hunts.clone().try_acquire_owned() {
+        while let Ok(permit) = Arc::clone(&self.jobs.hunts).try_acquire_owned() {
             room.push(permit);
         }
         if room.is_empty() {

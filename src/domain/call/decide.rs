@@ -197,15 +197,6 @@ impl Draft {
         Ok(())
     }
 
-    fn gone(&mut self, unheard_since: Timestamp, now: Timestamp) -> Verdict {
-        let call = &self.change.call;
-        if call.heard_at > unheard_since || call.dial != DialState::Placed {
-            return Err(Unchanged::Stale);
-        }
-        self.end(&Ending::gone(call), now);
-        Ok(())
-    }
-
     /// Takes the host that the provider keeps the call at; true when it was news.
     fn learn_host(&mut self, observation: &Observation) -> bool {
         let known = &mut self.change.call.provider_host;

@@ -6,7 +6,9 @@
 use serde_json::Value;
 use time::Duration;
 
-use super::{Call, CallStatus, EndReason, EndSide, EndState, FactType, draft::Draft};
+use super::{
+    Call, CallStatus, DialState, EndReason, EndSide, EndState, FactType, Unchanged, draft::Draft,
+};
 use crate::domain::{Timestamp, provider::Source};
 
 /// How a call turned out to be over.
@@ -111,6 +113,20 @@ impl Draft {
         self.change.drop_jobs = true;
         self.change.jobs.clear();
         self.ended_facts(from, ended_at);
+    }
+
+    /// The provider has the call no more, unless something was heard of it since.
+    pub(super) fn gone(
+        &mut self,
+        unheard_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Unchanged> {
+        let call = &self.change.call;
+        if call.heard_at > unheard_since || call.dial != DialState::Placed {
+            return Err(Unchanged::Stale);
+        }
+        self.end(&Ending::gone(call), now);
+        Ok(())
     }
 
     fn ended_facts(&mut self, from: CallStatus, at: Timestamp) {

@@ -37,12 +37,10 @@ async fn assert_sound(app: &TestApp) {
 
 /// Faults of the first provider strike the tenant's account only.
 async fn without_the_stranger(app: &TestApp) {
-    let statement = "UPDATE provider_accounts SET disconnected_at = now() WHERE id = $1";
-    sqlx::query(statement)
-        .bind(app.stranger.account_id.0)
-        .execute(&mut app.database.as_owner().await)
-        .await
-        .unwrap();
+    let statement =
+        "UPDATE provider_accounts SET disconnected_at = now() WHERE organization_id IN (
+        SELECT organization_id FROM organizations WHERE name = 'Stranger')";
+    books::run(&mut app.database.as_owner().await, statement).await;
 }
 
 async fn metrics(app: &TestApp) -> String {
@@ -363,10 +361,8 @@ async fn each_account_is_listed_once_a_minute_whoever_asks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disconnected_account_is_left_alone() {
     let app = TestApp::by_hand().await;
-    sqlx::query("UPDATE provider_accounts SET disconnected_at = now()")
-        .execute(&mut app.database.as_owner().await)
-        .await
-        .unwrap();
+    let statement = "UPDATE provider_accounts SET disconnected_at = now()";
+    books::run(&mut app.database.as_owner().await, statement).await;
 
     assert_eq!(app.node.worker.hunt_orphans().await.unwrap(), 0);
     let stats: Value = books::stats(&app).await;

@@ -112,7 +112,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let tasks = state.app.ambient.tasks.clone();
     let task = tasks.spawn(async move {
         let operation = carry_out(&state, &identity, &wanted);
-        idempotent::once(&state, &identity, key, operation).await
+        Box::pin(idempotent::once(&state, &identity, key, operation)).await
     });
     task.await
         .map_err(|error| Error::internal("adopt a call", error))?

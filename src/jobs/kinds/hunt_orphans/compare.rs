@@ -103,13 +103,9 @@ impl Comparison {
             (true, DialState::Queued | DialState::InFlight | DialState::Unknown) => {
                 self.dials_found.push((known.id, call));
             }
-            // A second call with the reference of one: nobody hears of it.
-            (true, DialState::Placed) => self.orphans.push(Orphan {
-                call,
-                id: Some(known.id),
-            }),
             (false, _) if known.heard_at > begun_at.plus(-SETTLED_AFTER) => {}
-            (false, _) => self.orphans.push(Orphan {
+            // It is over here, or a second one with the reference of a call that has its own.
+            (true, DialState::Placed) | (false, _) => self.orphans.push(Orphan {
                 call,
                 id: Some(known.id),
             }),

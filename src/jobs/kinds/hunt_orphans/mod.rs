@@ -79,16 +79,7 @@ pub(in crate::jobs) async fn run(
         begun_at: app.ambient.now(),
     };
     let read = round.list().await?;
-    let elapsed = app.ambient.now().since(round.begun_at).unsigned_abs();
-    let provider = round.account.kind.as_str();
-    jobs.metrics
-        .provider_request(provider, "list", read.outcome, elapsed);
-    if !read.listed.complete {
-        tracing::warn!(
-            org.id = %scope.id(), provider, provider_account.id = %account_id,
-            outcome = read.outcome, "the calls that live on an account could not be listed whole"
-        );
-    }
+    round.tell_of_list(&read);
     round.pause(read.pause).await?;
     let made = compare(&before, &read.listed, &read.known, round.begun_at);
     round.count("stranger", made.strangers);
@@ -96,12 +87,11 @@ pub(in crate::jobs) async fn run(
         let done = round.observe_dial(*id, call).await;
         log_failure("take over a dial that was found", done);
     }
-    let left_alone = round.end_orphans(&made.orphans).await;
-    let left_alone = match left_alone {
-        None => round.read_missing(&made.missing, read.whole).await,
-        asked => asked,
-    };
-    round.pause(left_alone).await
+    let mut asked = round.end_orphans(&made.orphans).await;
+    if asked.is_none() {
+        asked = round.read_missing(&made.missing, read.whole).await;
+    }
+    round.pause(asked).await
 }
 
 impl Round {
@@ -199,6 +189,20 @@ impl Round {
         let app = &self.jobs.app;
         let until = app.ambient.now().plus(asked.min(LONGEST_PAUSE));
         db::provider_accounts::postpone_list(&app.db, self.scope, self.account.id, until).await
+    }
+
+    fn tell_of_list(&self, read: &Read) {
+        let elapsed = self.jobs.app.ambient.now().since(self.begun_at);
+        let provider = self.account.kind.as_str();
+        self.jobs
+            .metrics
+            .provider_request(provider, "list", read.outcome, elapsed.unsigned_abs());
+        if !read.listed.complete {
+            tracing::warn!(
+                org.id = %self.scope.id(), provider, provider_account.id = %self.account.id,
+                outcome = read.outcome, "the live calls of an account could not be listed whole"
+            );
+        }
     }
 
     fn count(&self, finding: &'static str, count: u64) {
