@@ -332,6 +332,32 @@ async fn a_dial_whose_answer_was_lost_is_found_on_the_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dial_that_was_given_up_and_lives_all_the_same_is_ended() {
+    let app = TestApp::by_hand().await;
+    let second = Second::connect(&app).await;
+    nobody_acts(&app).await;
+    drop_callbacks(&app).await;
+    elsewhere::fault(&app, "create", 1, json!({"reset": "after"})).await;
+    let id = second.place(&app).await;
+    let job_free = |jobs: &Vec<books::JobRow>| jobs.iter().all(|job| job.lease.is_none());
+    wait_for("the lost answer", || books::jobs(&app, &id), job_free).await;
+    let nothing = json!({"respond": {"status": 200, "body": {"data": [], "meta": {}}}});
+    elsewhere::fault(&app, "list", 1, nothing).await;
+    app.advance(61);
+    assert_eq!(app.node.worker.run_due().await.unwrap(), 1);
+    assert_eq!(app.call(&id).await["ended_reason"], "platform_error");
+
+    next_round(&app).await;
+
+    let there = &books::provider_calls(&app).await[0];
+    assert_eq!(there["hangups_carried_out"], 1, "{there:#}");
+    assert_eq!(books::hang_ups(&app, &id).await.len(), 1);
+    books::assert_ended_once(&app, &id).await;
+    assert_sound(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_account_is_listed_once_a_minute_whoever_asks() {
     let app = TestApp::by_hand().await;
     without_the_stranger(&app).await;

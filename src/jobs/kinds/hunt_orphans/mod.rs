@@ -37,6 +37,9 @@ const MOST_PLACED: i64 = 50_000;
 /// The longest that a provider's `Retry-After` puts the next list off.
 const LONGEST_PAUSE: time::Duration = time::Duration::minutes(10);
 
+/// What comes of a list that the provider does not have.
+const UNSUPPORTED: &str = "unsupported";
+
 /// One account in one round. Cheap to clone.
 #[derive(Clone)]
 struct Round {
@@ -82,7 +85,7 @@ pub(in crate::jobs) async fn run(
     round.tell_of_list(&read);
     round.pause(read.pause).await?;
     let made = compare(&before, &read.listed, &read.known, round.begun_at);
-    round.count("stranger", made.strangers);
+    round.tell_of_strangers(made.strangers);
     for (id, call) in &made.dials_found {
         let done = round.observe_dial(*id, call).await;
         log_failure("take over a dial that was found", done);
@@ -128,7 +131,7 @@ impl Round {
                     cursor = next;
                 }
                 LiveOutcome::Unsupported => {
-                    read.outcome = "unsupported";
+                    read.outcome = UNSUPPORTED;
                     return Ok(());
                 }
                 LiveOutcome::Unavailable { after } => {
@@ -197,12 +200,24 @@ impl Round {
         self.jobs
             .metrics
             .provider_request(provider, "list", read.outcome, elapsed.unsigned_abs());
-        if !read.listed.complete {
+        if !read.listed.complete && read.outcome != UNSUPPORTED {
             tracing::warn!(
                 org.id = %self.scope.id(), provider, provider_account.id = %self.account.id,
                 outcome = read.outcome, "the live calls of an account could not be listed whole"
             );
         }
+    }
+
+    fn tell_of_strangers(&self, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.count("stranger", count);
+        tracing::info!(
+            org.id = %self.scope.id(), provider = self.account.kind.as_str(),
+            provider_account.id = %self.account.id, count,
+            "calls that are not provably ours live on an account; they are left alone"
+        );
     }
 
     fn count(&self, finding: &'static str, count: u64) {

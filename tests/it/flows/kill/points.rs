@@ -10,7 +10,12 @@ use tokio::{io::AsyncReadExt, net::TcpListener};
 use super::process::NodeProcess;
 use crate::{
     flows::books,
-    support::{app::TestApp, client::Reply, wait::wait_for},
+    support::{
+        app::TestApp,
+        client::Reply,
+        elsewhere::{self, Second},
+        wait::wait_for,
+    },
 };
 
 async fn place(app: &TestApp, node: &NodeProcess) -> String {
@@ -262,6 +267,38 @@ async fn a_node_killed_between_the_dial_and_its_answer_finds_the_call_by_looking
     node.restart().await;
 
     assert_placed_once(&app, &node, &id).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_between_the_dial_and_its_answer_finds_the_call_by_its_reference() {
+    let app = TestApp::looking_on().await;
+    let second = Second::connect(&app).await;
+    let mut node = NodeProcess::start(&app).await;
+    elsewhere::fault(&app, "callback", 0, json!({"drop": true})).await;
+    let slow_answer = json!({"delay_ms": 3000, "when": "after"});
+    elsewhere::fault(&app, "create", 1, slow_answer).await;
+    let body = json!({
+        "agent_id": app.tenant.agent_id, "to": "+15550101",
+        "provider_account_id": second.account_id,
+    });
+    let placed = node.client.post("/api/v1/calls", &body).await;
+    assert_eq!(placed.status, 201, "{}", placed.text);
+    let id = placed.json()["id"].as_str().unwrap().to_owned();
+    wait_for(
+        "the call at the provider",
+        || books::provider_calls(&app),
+        |calls| calls.len() == 1,
+    )
+    .await;
+
+    node.restart().await;
+
+    let found = |call: &Value| call["call_sid"] != json!(id);
+    wait_for("its name", || app.call(&id), found).await;
+    let calls = books::provider_calls(&app).await;
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!(app.call(&id).await["call_sid"], calls[0]["id"]);
     app.stop().await;
 }
 
