@@ -2,9 +2,7 @@
 
 use crate::{
     db::Db,
-    domain::{
-        CallId, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp, call::DialState,
-    },
+    domain::{CallId, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp},
 };
 
 /// A live call that the provider has by our account of it.
@@ -20,7 +18,6 @@ pub struct Known {
     pub id: CallId,
     pub provider_call_id: Option<String>,
     pub provider_host: Option<String>,
-    pub dial: DialState,
     pub live: bool,
     /// Of a call that is over: when that was recorded.
     pub heard_at: Timestamp,
@@ -72,7 +69,7 @@ pub async fn known(
         sqlx::query_as!(
             Known,
             r#"/* db::calls::known */ SELECT id AS "id: CallId", provider_call_id, provider_host,
-                dial_state AS "dial: DialState", ended_at IS NULL AS "live!",
+                ended_at IS NULL AS "live!",
                 heard_at AS "heard_at: Timestamp"
             FROM calls
             WHERE organization_id = $1 AND provider_account_id = $2

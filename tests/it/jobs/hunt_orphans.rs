@@ -274,12 +274,17 @@ async fn strangers_are_never_touched_and_our_own_are_ended_even_without_a_record
     let uuid = || app.ambient.entropy.uuid();
     let elsewhere = format!("{}/{}", uuid(), uuid());
     let ours = format!("{account}/{}", uuid());
+    let placed = second.place(&app).await;
+    app.wait_for_status(&placed, "in-progress").await;
+    // Other software may have transferred our call, and the new leg have taken the reference along.
+    let second_leg = format!("{account}/{placed}");
     let strangers = [
         dial_elsewhere(&app).await,
         second.dial_elsewhere(&app, None).await,
         second.dial_elsewhere(&app, Some("something")).await,
         second.dial_elsewhere(&app, Some(&uuid().to_string())).await,
         second.dial_elsewhere(&app, Some(&elsewhere)).await,
+        second.dial_elsewhere(&app, Some(&second_leg)).await,
     ];
     let lost = second.dial_elsewhere(&app, Some(&ours)).await;
     let kept = app.place_answered().await;

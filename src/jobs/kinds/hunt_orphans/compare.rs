@@ -9,7 +9,7 @@ use time::Duration;
 
 use crate::{
     db::calls::{Known, Placed},
-    domain::{CallId, Timestamp, call::DialState, provider::LiveCall},
+    domain::{CallId, Timestamp, provider::LiveCall},
 };
 
 /// A call that was recorded as over this shortly before the list was begun may still be on it.
@@ -31,6 +31,9 @@ pub(super) struct Comparison {
     pub(super) orphans: Vec<Orphan>,
     /// Calls whose dial's answer we do not know, found alive.
     pub(super) dials_found: Vec<(CallId, LiveCall)>,
+    /// Calls that carry the reference of a call that is another one there. Perhaps other software
+    /// transferred ours and the new leg took the reference along: not to be touched either.
+    pub(super) second_legs: u64,
     /// Calls that live there and are not provably ours: never to be touched.
     pub(super) strangers: u64,
 }
@@ -93,22 +96,21 @@ pub(super) fn compare(
 
 impl Comparison {
     fn sort_known(&mut self, call: &LiveCall, known: &Known, begun_at: Timestamp) {
-        let is_its_own = known.provider_call_id.as_ref() == Some(&call.provider_call_id);
         let mut call = call.clone();
-        if call.host.is_none() && is_its_own {
-            call.host.clone_from(&known.provider_host);
-        }
-        match (known.live, known.dial) {
-            (true, DialState::Placed) if is_its_own => {}
-            (true, DialState::Queued | DialState::InFlight | DialState::Unknown) => {
-                self.dials_found.push((known.id, call));
+        match &known.provider_call_id {
+            Some(name) if *name != call.provider_call_id => self.second_legs += 1,
+            None if known.live => self.dials_found.push((known.id, call)),
+            Some(_) if known.live => {}
+            Some(_) | None if known.heard_at > begun_at.plus(-SETTLED_AFTER) => {}
+            Some(_) | None => {
+                if call.host.is_none() {
+                    call.host.clone_from(&known.provider_host);
+                }
+                self.orphans.push(Orphan {
+                    call,
+                    id: Some(known.id),
+                });
             }
-            (false, _) if known.heard_at > begun_at.plus(-SETTLED_AFTER) => {}
-            // It is over here, or a second one with the reference of a call that has its own.
-            (true, DialState::Placed) | (false, _) => self.orphans.push(Orphan {
-                call,
-                id: Some(known.id),
-            }),
         }
     }
 }
@@ -144,19 +146,18 @@ mod tests {
         }
     }
 
-    fn known(name: Option<&str>, dial: DialState) -> Known {
+    fn known(name: Option<&str>) -> Known {
         Known {
             id: MINE,
             provider_call_id: name.map(str::to_owned),
             provider_host: None,
-            dial,
             live: true,
             heard_at: at(-300),
         }
     }
 
     fn live() -> Known {
-        known(Some("a"), DialState::Placed)
+        known(Some("a"))
     }
 
     fn over(since: i64) -> Known {
@@ -170,7 +171,7 @@ mod tests {
     fn never_found() -> Known {
         Known {
             live: false,
-            ..known(None, DialState::Unknown)
+            ..known(None)
         }
     }
 
@@ -195,6 +196,7 @@ mod tests {
             made.dials_found.as_slice(),
             made.orphans.as_slice(),
         ) {
+            (0, [], []) if made.second_legs == 1 => "second leg",
             (0, [], []) => "nothing",
             (1, [], []) => "stranger",
             (0, [(MINE, _)], []) => "found",
@@ -206,7 +208,6 @@ mod tests {
 
     #[test]
     fn only_what_is_provably_ours_is_ended() {
-        let unknown = |dial| known(None, dial);
         let table = [
             // By the provider's name alone.
             (alive("a"), vec![live()], "nothing"),
@@ -230,23 +231,15 @@ mod tests {
                 vec![never_found()],
                 "orphan",
             ),
-            (
-                with_reference("a", MINE, true),
-                vec![unknown(DialState::InFlight)],
-                "found",
-            ),
-            (
-                with_reference("a", MINE, false),
-                vec![unknown(DialState::Unknown)],
-                "found",
-            ),
-            (
-                with_reference("a", MINE, true),
-                vec![unknown(DialState::Queued)],
-                "found",
-            ),
+            (with_reference("a", MINE, true), vec![known(None)], "found"),
+            (with_reference("a", MINE, false), vec![known(None)], "found"),
             // A second one of a call that has its own.
-            (with_reference("b", MINE, true), vec![live()], "orphan"),
+            (with_reference("b", MINE, true), vec![live()], "second leg"),
+            (
+                with_reference("b", MINE, true),
+                vec![over(-300)],
+                "second leg",
+            ),
             // The record is lost: only a reference that names our account proves anything.
             (
                 with_reference("b", OTHER, true),
@@ -255,11 +248,7 @@ mod tests {
             ),
             (with_reference("b", OTHER, false), vec![live()], "stranger"),
             // A provider that takes our name for its own.
-            (
-                alive(&MINE.to_string()),
-                vec![unknown(DialState::Unknown)],
-                "found",
-            ),
+            (alive(&MINE.to_string()), vec![known(None)], "found"),
             (alive(&MINE.to_string()), vec![never_found()], "orphan"),
             (alive(&OTHER.to_string()), vec![], "stranger"),
         ];

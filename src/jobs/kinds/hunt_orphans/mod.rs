@@ -85,6 +85,7 @@ pub(in crate::jobs) async fn run(
     round.tell_of_list(&read);
     round.pause(read.pause).await?;
     let made = compare(&before, &read.listed, &read.known, round.begun_at);
+    round.count("second_leg", made.second_legs);
     round.tell_of_strangers(made.strangers);
     for (id, call) in &made.dials_found {
         let done = round.observe_dial(*id, call).await;
@@ -221,6 +222,9 @@ impl Round {
     }
 
     fn count(&self, finding: &'static str, count: u64) {
+        if count == 0 {
+            return;
+        }
         let provider = self.account.kind.as_str();
         self.jobs.metrics.reconciled(provider, finding, count);
     }
