@@ -2,7 +2,7 @@
 //!
 //! A call that lives here and is not on the list is read at the provider ([`ghosts`]); one that
 //! lives there, is ours and must not, is ended ([`orphans`]). A provider that refuses or does not
-//! answer is evidence of nothing. The comparison itself is pure ([`compare`]).
+//! answer is evidence of nothing. The comparison itself is pure ([`mod@compare`]).
 
 mod compare;
 mod ghosts;
