@@ -83,6 +83,13 @@ impl Environment {
         ])
     }
 
+    /// The same for a node that leaves webhook deliveries to others.
+    pub(crate) fn without_deliveries(&self) -> Self {
+        let mut variables = self.0.clone();
+        variables.push(("ONHOOK_DELIVER_WEBHOOKS", "false".to_owned()));
+        Self(variables)
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(ONHOOK);
         command

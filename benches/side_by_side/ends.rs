@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    Result, client,
-    client::Connection,
+    Result,
+    children::Server,
+    client::{self, Connection},
     database::{quoted, text},
     load::{self, Load, Outcome, Requests},
     stand::Stand,
@@ -36,31 +37,44 @@ pub(crate) struct Ended {
     pub(crate) hang_ups_per_end: f64,
     /// The most that the provider had under way at one time.
     pub(crate) most_in_flight: u64,
+    /// From the last answer until every event was delivered.
+    pub(crate) delivered_after: Duration,
 }
 
-/// Ends calls for so long with so many clients, each hang-up taking `delay_millis` at the provider;
-/// at most `pool` calls. Returns once their events are delivered.
-pub(crate) async fn end_many(
-    stand: &Stand,
-    clients: usize,
-    delay_millis: u64,
-    duration: Duration,
-    pool: usize,
-) -> Result<Ended> {
-    stand.provider.reset(delay_millis).await?;
-    let calls = make(stand, pool).await?;
+/// A load of ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) clients: usize,
+    /// What each hang-up takes at the provider.
+    pub(crate) delay_millis: u64,
+    pub(crate) duration: Duration,
+    /// Calls made for it.
+    pub(crate) pool: usize,
+}
+
+/// Ends calls through a server. Returns once their events are delivered, by that server if it
+/// delivers, and when the load is over by another that does.
+pub(crate) async fn end_many(stand: &Stand, server: &Server, ends: Ends) -> Result<Ended> {
+    stand.provider.reset(ends.delay_millis).await?;
+    let calls = make(stand, ends.pool).await?;
     stand.main.run("CHECKPOINT").await?;
     let requests = calls.iter().map(|call| request(stand, call)).collect();
     let requests = Arc::new(Requests::each(requests));
     let load = Load {
-        address: stand.server.address,
-        pid: stand.server.running.pid,
-        clients,
-        duration,
+        address: server.address,
+        pid: server.running.pid,
+        clients: ends.clients,
+        duration: ends.duration,
     };
     let outcome = load::run(&load, &requests).await?;
     let stats = stand.provider.stats().await?;
-    delivered(stand).await?;
+    let over = Instant::now();
+    if server.address == stand.server.address {
+        deliver(stand).await?;
+    } else {
+        delivered(stand).await?;
+    }
+    let delivered_after = over.elapsed();
     let unused = calls.get(requests.sent()..).unwrap_or_default();
     forget(stand, unused).await?;
     let sent = u32::try_from(requests.sent())?;
@@ -69,6 +83,7 @@ pub(crate) async fn end_many(
         outcome,
         hang_ups_per_end: f64::from(hang_ups) / f64::from(sent.max(1)),
         most_in_flight: stats.most_in_flight,
+        delivered_after,
     })
 }
 
@@ -103,7 +118,7 @@ pub(crate) async fn end_one(stand: &Stand, clients: usize, delay_millis: u64) ->
         failed += usize::from(status?? != 200);
     }
     let took = started.elapsed();
-    delivered(stand).await?;
+    deliver(stand).await?;
     let id = quoted(&call.id);
     let ledger = format!("SELECT count(*) AS n FROM ledger_entries WHERE call_id = {id}");
     let deliveries = format!(
@@ -162,7 +177,14 @@ pub(crate) async fn forget(stand: &Stand, calls: &[Call]) -> Result<()> {
     Ok(())
 }
 
-/// Waits until no event waits for its delivery, so that no sample pays for the one before.
+/// Lets another node deliver every event that waits, so that no sample pays for the one before.
+async fn deliver(stand: &Stand) -> Result<()> {
+    let node = stand.whole().await?;
+    delivered(stand).await?;
+    node.running.end().await
+}
+
+/// Waits until no event waits for its delivery.
 pub(crate) async fn delivered(stand: &Stand) -> Result<()> {
     let pending = "SELECT count(*) AS n FROM webhook_deliveries WHERE state = 'pending'";
     let deadline = Instant::now() + DELIVERED_WITHIN;

@@ -1,5 +1,5 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
-//! (docs/benchmarks.md). `-- --quick` takes one round.
+//! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends.
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -70,6 +70,7 @@ const WHOLE: Plan = Plan {
         list: Duration::from_secs(5),
         end: Duration::from_secs(5),
         pgbench_seconds: 4,
+        only_ends: false,
     },
 };
 
@@ -82,6 +83,7 @@ const QUICK: Plan = Plan {
         list: Duration::from_secs(3),
         end: Duration::from_secs(3),
         pgbench_seconds: 2,
+        only_ends: false,
     },
 };
 
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
     let role = arguments.iter().skip_while(|word| *word != "--role").nth(1);
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
-        say("This is a benchmark: cargo bench --bench side_by_side [-- --quick]");
+        say("This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends]");
         return ExitCode::SUCCESS;
     }
     let done = tokio::runtime::Builder::new_multi_thread()
@@ -99,10 +101,12 @@ fn main() -> ExitCode {
         .map_err(Failure::from)
         .and_then(|runtime| {
             runtime.block_on(async {
-                match role {
-                    Some(role) => roles::play(role).await.map(|()| true),
-                    None => run(if has("--quick") { &QUICK } else { &WHOLE }).await,
+                if let Some(role) = role {
+                    return roles::play(role).await.map(|()| true);
                 }
+                let mut plan = if has("--quick") { QUICK } else { WHOLE };
+                plan.times.only_ends = has("--ends");
+                run(&plan).await
             })
         });
     match done {

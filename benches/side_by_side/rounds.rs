@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    CLIENTS, Result, children, client, ends,
+    CLIENTS, Result, children, client,
+    ends::{self, Ends},
     load::{self, Load, Outcome, Requests},
     machine,
     report::Report,
@@ -20,6 +21,8 @@ pub(crate) struct Times {
     pub(crate) list: Duration,
     pub(crate) end: Duration,
     pub(crate) pgbench_seconds: u64,
+    /// Nothing but the ends of many calls.
+    pub(crate) only_ends: bool,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -36,14 +39,21 @@ const ENDED_AT_ONCE: usize = 3;
 pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
     let mut most_others = 0.0_f64;
     let mut note = |outcome: &Outcome| most_others = most_others.max(outcome.seen.others);
-    let (hello, list) = lists(stand, times, report).await?;
-    note(&hello);
-    note(&list);
+    if !times.only_ends {
+        let (hello, list) = lists(stand, times, report).await?;
+        note(&hello);
+        note(&list);
+    }
     say("  ends, the provider answers at once");
     let at_once = end_at_once(stand, times, report).await?;
     note(&at_once);
     say("  ends, the provider takes 50 ms");
     note(&slow_ends(stand, times, report).await?);
+    say("  ends with the deliveries of their events");
+    ends_with_deliveries(stand, times, report).await?;
+    if times.only_ends {
+        return Ok(());
+    }
     say("  starts, statements, one call ended by many");
     starts(stand, report).await?;
     if stand.recording.statements.is_some() {
@@ -148,7 +158,7 @@ async fn end_at_once(stand: &mut Stand, times: Times, report: &mut Report) -> Re
         ),
         None => (None, None),
     };
-    let ended = ends::end_many(stand, CLIENTS, 0, times.end, pool(times.end)).await?;
+    let ended = ends::end_many(stand, &stand.server, load_of(CLIENTS, 0, times)).await?;
     let ours = &ended.outcome;
     add_ended(report, &ended);
     let disturbed = ours.seen.disturbed();
@@ -173,7 +183,7 @@ async fn end_at_once(stand: &mut Stand, times: Times, report: &mut Report) -> Re
 
 async fn slow_ends(stand: &Stand, times: Times, report: &mut Report) -> Result<Outcome> {
     let seconds = f64::from(u32::try_from(D)?) / 1000.0;
-    let ended = ends::end_many(stand, 64, D, times.end, pool(times.end)).await?;
+    let ended = ends::end_many(stand, &stand.server, load_of(64, D, times)).await?;
     let ours = &ended.outcome;
     add_ended(report, &ended);
     let p99 = ours.percentile(99);
@@ -182,11 +192,13 @@ async fn slow_ends(stand: &Stand, times: Times, report: &mut Report) -> Result<O
         ("3.p99", p99 / (seconds * 1000.0)),
         ("3.p50", ours.percentile(50)),
         ("3.rate", ours.per_second()),
+        ("3.cpu", ours.cpu_micros()),
+        ("3.postgres", ours.postgres_micros()),
         ("3.flight", f64::from(u32::try_from(ended.most_in_flight)?)),
     ] {
         report.add(row, value, ours.seen.disturbed());
     }
-    let wide = ends::end_many(stand, 512, D, times.end, pool(times.end)).await?;
+    let wide = ends::end_many(stand, &stand.server, load_of(512, D, times)).await?;
     add_ended(report, &wide);
     let disturbed = wide.outcome.seen.disturbed();
     let rate = wide.outcome.per_second();
@@ -194,6 +206,36 @@ async fn slow_ends(stand: &Stand, times: Times, report: &mut Report) -> Result<O
     report.add("3b.p99", wide.outcome.percentile(99), disturbed);
     report.add("3b.rate", rate, disturbed);
     Ok(ended.outcome)
+}
+
+/// The same with the deliveries of all events made beside it, by the same process.
+async fn ends_with_deliveries(stand: &Stand, times: Times, report: &mut Report) -> Result<()> {
+    let seconds = f64::from(u32::try_from(D)?) / 1000.0;
+    let server = stand.whole().await?;
+    let ended = ends::end_many(stand, &server, load_of(CLIENTS, 0, times)).await?;
+    let ours = &ended.outcome;
+    add_ended(report, &ended);
+    for (row, value) in [
+        ("2w.rate", ours.per_second()),
+        ("2w.p99", ours.percentile(99)),
+        ("2w.cpu", ours.cpu_micros()),
+        ("2w.postgres", ours.postgres_micros()),
+        ("2w.after", ended.delivered_after.as_secs_f64() * 1e3),
+    ] {
+        report.add(row, value, ours.seen.disturbed());
+    }
+    let ended = ends::end_many(stand, &server, load_of(64, D, times)).await?;
+    let ours = &ended.outcome;
+    add_ended(report, &ended);
+    for (row, value) in [
+        ("3w", ours.per_second() * seconds / 64.0),
+        ("3w.p99", ours.percentile(99) / (seconds * 1000.0)),
+        ("3w.rate", ours.per_second()),
+        ("3w.after", ended.delivered_after.as_secs_f64() * 1e3),
+    ] {
+        report.add(row, value, ours.seen.disturbed());
+    }
+    server.running.end().await
 }
 
 fn add_ended(report: &mut Report, ended: &ends::Ended) {
@@ -207,9 +249,14 @@ fn add_ended(report: &mut Report, ended: &ends::Ended) {
     report.add("ends.hang_ups", ended.hang_ups_per_end, false);
 }
 
-fn pool(duration: Duration) -> usize {
-    let seconds = usize::try_from(duration.as_secs()).unwrap_or_default() + 1;
-    seconds * ENDS_PER_SECOND
+fn load_of(clients: usize, delay_millis: u64, times: Times) -> Ends {
+    let seconds = usize::try_from(times.end.as_secs()).unwrap_or_default() + 1;
+    Ends {
+        clients,
+        delay_millis,
+        duration: times.end,
+        pool: seconds * ENDS_PER_SECOND,
+    }
 }
 
 async fn starts(stand: &Stand, report: &mut Report) -> Result<()> {

@@ -34,6 +34,7 @@ pub(crate) struct Tenant {
 /// The whole set-up.
 pub(crate) struct Stand {
     pub(crate) environment: Environment,
+    /// Answers and does the jobs of calls; [`Stand::whole`] delivers webhooks too.
     pub(crate) server: Server,
     pub(crate) hello: (Running, SocketAddr),
     pub(crate) provider: Provider,
@@ -81,7 +82,7 @@ impl Stand {
 
         let (hello, told) = children::role(roles::HELLO).await?;
         let hello = (hello, children::address(&told, "hello")?);
-        let server = children::serve(&environment).await?;
+        let server = children::serve(&environment.without_deliveries()).await?;
         Ok(Self {
             environment,
             server,
@@ -97,6 +98,11 @@ impl Stand {
             stage,
             postgres,
         })
+    }
+
+    /// Starts a node that does everything, deliveries too.
+    pub(crate) async fn whole(&self) -> Result<Server> {
+        children::serve(&self.environment).await
     }
 
     /// Ends every process and removes the data.

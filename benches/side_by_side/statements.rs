@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Result,
+    children::Server,
     client::{self, Connection},
     database::text,
     ends,
@@ -38,6 +39,7 @@ type Counts = BTreeMap<String, f64>;
 
 /// Counts; nothing else may run meanwhile.
 pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
+    let server = stand.whole().await?;
     reset(stand).await?;
     tokio::time::sleep(IDLE).await;
     let idle = read(stand).await?;
@@ -45,7 +47,7 @@ pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
     let headers = [("authorization", stand.few.authorization.as_str())];
     let list = client::request("GET", "/api/v1/calls?status=ongoing&limit=50", &headers, "");
     let lists = (0..OPERATIONS).map(|_| list.clone()).collect();
-    let lists = counted(stand, lists, &idle).await?;
+    let lists = counted(stand, &server, lists, &idle).await?;
 
     stand.provider.reset(0).await?;
     let calls = ends::make(stand, usize::try_from(OPERATIONS)?).await?;
@@ -53,7 +55,8 @@ pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
         .iter()
         .map(|call| ends::request(stand, call))
         .collect();
-    let ends = counted(stand, requests, &idle).await?;
+    let ends = counted(stand, &server, requests, &idle).await?;
+    server.running.end().await?;
     let delivers = |name: &str| name.contains("db::webhook_deliveries::");
     Ok(Counted {
         list: each(&lists, |_| true),
@@ -64,8 +67,13 @@ pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
 }
 
 /// What the server sends for these requests, one after the other, and for the events they cause.
-async fn counted(stand: &Stand, requests: Vec<Vec<u8>>, idle: &Counts) -> Result<Counts> {
-    let mut connection = Connection::open(stand.server.address).await?;
+async fn counted(
+    stand: &Stand,
+    server: &Server,
+    requests: Vec<Vec<u8>>,
+    idle: &Counts,
+) -> Result<Counts> {
+    let mut connection = Connection::open(server.address).await?;
     reset(stand).await?;
     let started = Instant::now();
     for request in &requests {

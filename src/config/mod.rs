@@ -3,6 +3,7 @@
 //! `.env.example` lists every variable with its default; a test compares it with [`VARIABLES`].
 
 mod read;
+mod variables;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +13,8 @@ use crate::{
     telemetry::log::Format,
 };
 
-pub use read::{Fault, VARIABLES, from_environment, from_variables};
+pub use read::{Fault, from_environment, from_variables};
+pub use variables::VARIABLES;
 
 /// Everything that a node can be told.
 #[derive(Clone, Debug)]
@@ -21,6 +23,7 @@ pub struct Config {
     pub http: Http,
     pub keys: Keys,
     pub providers: Providers,
+    pub jobs: Jobs,
     pub log: Log,
 }
 
@@ -76,6 +79,13 @@ pub struct Providers {
     pub allow_loopback: bool,
     /// A live call without evidence for this long is read at its provider.
     pub quiet_after: Duration,
+}
+
+/// What a node does beside answering requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// Whether it delivers events to customers; some node must.
+    pub deliver_webhooks: bool,
 }
 
 /// What is logged, and how.

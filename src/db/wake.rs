@@ -2,13 +2,13 @@
 //! everything by reading.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{Notify, watch};
 
-use crate::domain::{CallId, call::Call};
+use crate::domain::{CallId, OrganizationId, call::Call};
 
 /// A call as its last change on this node left it; none yet: unchanged since it is watched.
 type LastChange = Option<Arc<Call>>;
@@ -17,7 +17,14 @@ type LastChange = Option<Arc<Call>>;
 #[derive(Clone, Default)]
 pub struct Wake {
     calls: Arc<Mutex<HashMap<CallId, watch::Sender<LastChange>>>>,
-    deliveries: Arc<Notify>,
+    deliveries: Arc<Due>,
+}
+
+/// Whose deliveries may be due, each organisation once however often it is named.
+#[derive(Default)]
+struct Due {
+    organizations: Mutex<BTreeSet<OrganizationId>>,
+    named: Notify,
 }
 
 /// A subscription to one call's changes; ends when dropped.
@@ -43,12 +50,23 @@ impl Wake {
 
     /// Completes when deliveries may have become due on this node.
     pub async fn deliveries(&self) {
-        self.deliveries.notified().await;
+        self.deliveries.named.notified().await;
     }
 
-    /// Says that deliveries may have become due.
-    pub fn wake_deliveries(&self) {
-        self.deliveries.notify_one();
+    /// The organisations whose deliveries may have become due since this was asked last.
+    pub fn take_deliveries(&self) -> BTreeSet<OrganizationId> {
+        std::mem::take(&mut *self.due())
+    }
+
+    /// Says that deliveries of an organisation may have become due.
+    pub fn wake_deliveries(&self, organization_id: OrganizationId) {
+        self.due().insert(organization_id);
+        self.deliveries.named.notify_one();
+    }
+
+    fn due(&self) -> std::sync::MutexGuard<'_, BTreeSet<OrganizationId>> {
+        let organizations = &self.deliveries.organizations;
+        organizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Announces a change that is committed; `facts`: with something to deliver.
@@ -59,7 +77,7 @@ impl Wake {
         }
         drop(calls);
         if facts {
-            self.deliveries.notify_one();
+            self.wake_deliveries(call.organization_id);
         }
     }
 }

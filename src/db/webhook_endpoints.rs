@@ -106,9 +106,17 @@ pub async fn delete(
                     WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
                         AND ($3::uuid[] IS NULL OR agent_id = ANY ($3))
                     RETURNING id
-                ), given_up AS (
-                    UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $4
+                ), held AS (
+                    -- In the order of db::webhook_deliveries::record: the two may meet.
+                    SELECT endpoint_id, call_id, sequence FROM webhook_deliveries
                     WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM gone) AND state = 'pending'
+                    ORDER BY endpoint_id, call_id, sequence
+                    FOR NO KEY UPDATE
+                ), given_up AS (
+                    UPDATE webhook_deliveries d SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $4
+                    FROM held h
+                    WHERE d.organization_id = $1 AND d.endpoint_id = h.endpoint_id
+                        AND d.call_id = h.call_id AND d.sequence = h.sequence
                 )
                 SELECT count(*) AS "deleted!" FROM gone"#,
                 scope.id() as OrganizationId,

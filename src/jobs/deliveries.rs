@@ -7,14 +7,18 @@ use std::{
 };
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     kinds,
     worker::{ORGANIZATIONS_PER_ROUND, Worker, finished, log_failure},
 };
 use crate::{
-    db::webhook_deliveries::{self, Claimed},
-    domain::{LeaseToken, OrgScope, Result, WebhookEndpointId},
+    db::{
+        Wake,
+        webhook_deliveries::{self, Claimed, Next},
+    },
+    domain::{LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId},
 };
 
 /// Deliveries taken from one organisation in one round.
@@ -44,63 +48,73 @@ impl Worker {
     /// `DATABASE_UNAVAILABLE`.
     pub async fn deliver_due(&self) -> Result<usize> {
         let mut running = JoinSet::new();
-        for batch in self.claim_deliveries().await? {
-            let worker = self.clone();
-            running.spawn(async move { worker.deliver(batch).await });
+        for organization_id in self.organizations_with_due().await? {
+            for batch in self.claim_deliveries(organization_id).await? {
+                let worker = self.clone();
+                running.spawn(async move { worker.deliver(batch).await });
+            }
         }
         Ok(finished(running).await)
     }
 
-    /// As [`Worker::deliver_due`], without waiting.
-    pub(super) async fn start_deliveries(&self) -> Result<usize> {
-        let batches = self.claim_deliveries().await?;
-        let count = batches.len();
-        for batch in batches {
+    /// Names every organisation with due deliveries to those who start them; how many.
+    pub(super) async fn name_due_deliveries(&self) -> Result<usize> {
+        let organizations = self.organizations_with_due().await?;
+        for organization_id in &organizations {
+            self.jobs.app.db.wake().wake_deliveries(*organization_id);
+        }
+        Ok(organizations.len())
+    }
+
+    async fn organizations_with_due(&self) -> Result<Vec<OrganizationId>> {
+        let (db, now) = (&self.jobs.app.db, self.jobs.app.ambient.now());
+        let (busy, most) = (self.endpoints.full(), ORGANIZATIONS_PER_ROUND);
+        webhook_deliveries::organizations_with_due(db, now, &busy, most).await
+    }
+
+    /// Attempts what is due in one organisation, a bounded number, without waiting.
+    pub(super) async fn start_deliveries(&self, organization_id: OrganizationId) -> Result<()> {
+        for batch in self.claim_deliveries(organization_id).await? {
             let worker = self.clone();
             let tasks = &self.jobs.app.ambient.tasks;
             drop(tasks.spawn(async move { worker.deliver(batch).await }));
         }
-        Ok(count)
+        Ok(())
     }
 
-    async fn claim_deliveries(&self) -> Result<Vec<Batch>> {
+    async fn claim_deliveries(&self, organization_id: OrganizationId) -> Result<Vec<Batch>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
-        let (now, busy) = (ambient.now(), self.endpoints.full());
-        let most = ORGANIZATIONS_PER_ROUND;
-        let mut batches = Vec::new();
-        for organization_id in
-            webhook_deliveries::organizations_with_due(db, now, &busy, most).await?
-        {
-            let scope = OrgScope::assume(organization_id);
-            let lease = LeaseToken(ambient.entropy.uuid());
-            let claim = webhook_deliveries::Claim {
-                now,
-                lease,
-                margin: MARGIN,
-                most: PER_ORGANIZATION,
-            };
-            let claimed = webhook_deliveries::claim(db, scope, claim, &busy).await?;
-            batches.extend(
-                by_call(claimed)
-                    .into_iter()
-                    .map(|((endpoint_id, _), deliveries)| {
-                        let place = self.endpoints.take(endpoint_id);
-                        Batch {
-                            scope,
-                            lease,
-                            deliveries,
-                            place,
-                        }
-                    }),
-            );
+        let busy = self.endpoints.full();
+        let scope = OrgScope::assume(organization_id);
+        let lease = LeaseToken(ambient.entropy.uuid());
+        let claim = webhook_deliveries::Claim {
+            now: ambient.now(),
+            lease,
+            margin: MARGIN,
+            most: PER_ORGANIZATION,
+        };
+        let claimed = webhook_deliveries::claim(db, scope, claim, &busy).await?;
+        if i64::try_from(claimed.len()).is_ok_and(|count| count == PER_ORGANIZATION) {
+            // There may be more.
+            db.wake().wake_deliveries(organization_id);
         }
-        Ok(batches)
+        let batches = by_call(claimed).into_iter();
+        Ok(batches
+            .map(|((endpoint_id, _), deliveries)| Batch {
+                scope,
+                lease,
+                deliveries,
+                place: self.endpoints.take(organization_id, endpoint_id, db.wake()),
+            })
+            .collect())
     }
 
     /// Attempts the deliveries of a batch, in order. What comes too late, because others were slow,
-    /// is given back: another node could take it while it is under way.
+    /// is given back: another node could take it while it is under way. Returns when all of it is
+    /// recorded.
     async fn deliver(&self, batch: Batch) {
         let (scope, lease) = (batch.scope, batch.lease);
+        let mut recorded = Vec::new();
         for delivery in &batch.deliveries {
             let Ok(_permit) = self.jobs.deliveries.acquire().await else {
                 return;
@@ -108,15 +122,33 @@ impl Worker {
             let now = self.jobs.app.ambient.now();
             let takes = time::Duration::seconds(delivery.timeout_seconds.into()) + RECORD;
             let done = if now.plus(takes) <= delivery.lease_until {
-                kinds::deliver_webhook::run(&self.jobs, scope, delivery, lease).await
+                self.attempt(scope, delivery, lease, &mut recorded).await
             } else {
                 webhook_deliveries::release(&self.jobs.app.db, scope, delivery, lease, now).await
             };
             log_failure("deliver a webhook", done);
         }
         drop(batch.place);
-        // What was passed over while the endpoint was busy may have become possible.
-        self.jobs.app.db.wake().wake_deliveries();
+        for recorded in recorded {
+            recorded.cancelled().await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        scope: OrgScope,
+        delivery: &Claimed,
+        lease: LeaseToken,
+        recorded: &mut Vec<CancellationToken>,
+    ) -> Result<()> {
+        let attempt = kinds::deliver_webhook::run(&self.jobs, scope, delivery, lease).await?;
+        let app = &self.jobs.app;
+        if attempt.next == Next::DeadAndDisable {
+            webhook_deliveries::record_gone(&app.db, scope, &attempt).await
+        } else {
+            recorded.push(self.attempts.record(app, scope, attempt));
+            Ok(())
+        }
     }
 }
 
@@ -139,8 +171,10 @@ pub(super) struct BusyEndpoints(Mutex<HashMap<WebhookEndpointId, usize>>);
 
 /// One batch's place; given back when dropped.
 struct Place {
+    organization_id: OrganizationId,
     endpoint_id: WebhookEndpointId,
     endpoints: Arc<BusyEndpoints>,
+    wake: Wake,
 }
 
 impl BusyEndpoints {
@@ -153,12 +187,19 @@ impl BusyEndpoints {
         full.map(|(endpoint_id, _)| *endpoint_id).collect()
     }
 
-    fn take(self: &Arc<Self>, endpoint_id: WebhookEndpointId) -> Place {
+    fn take(
+        self: &Arc<Self>,
+        organization_id: OrganizationId,
+        endpoint_id: WebhookEndpointId,
+        wake: &Wake,
+    ) -> Place {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(endpoint_id).or_default() += 1;
         Place {
+            organization_id,
             endpoint_id,
             endpoints: Arc::clone(self),
+            wake: wake.clone(),
         }
     }
 }
@@ -170,11 +211,16 @@ impl Drop for Place {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.endpoint_id) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.endpoint_id);
-            }
+        let Some(count) = counts.get_mut(&self.endpoint_id) else {
+            return;
+        };
+        if *count == PLACES_PER_ENDPOINT {
+            // What was passed over while the endpoint was busy has become possible.
+            self.wake.wake_deliveries(self.organization_id);
+        }
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&self.endpoint_id);
         }
     }
 }

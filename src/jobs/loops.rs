@@ -9,20 +9,29 @@ use crate::{app::FastLaneJob, domain::Result};
 
 const BUSY_PAUSE: Duration = Duration::from_millis(250);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a claim of deliveries lets others become due with the first.
+const GATHER: Duration = Duration::from_millis(5);
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 impl Worker {
-    /// Starts every loop; they end when the tasks are told to stop.
-    pub fn start(&self, fast_lane: Receiver<FastLaneJob>) {
+    /// Starts every loop, those of deliveries only if this node is to `deliver`; they end when the
+    /// tasks are told to stop.
+    pub fn start(&self, fast_lane: Receiver<FastLaneJob>, deliver: bool) {
         let tasks = self.jobs.app.ambient.tasks.clone();
         self.start_fast_lane(fast_lane);
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.recovery().await }));
+        if deliver {
+            let worker = self.clone();
+            drop(tasks.spawn(async move { worker.look_for_deliveries().await }));
+            let worker = self.clone();
+            drop(tasks.spawn(async move { worker.deliveries().await }));
+        }
         let worker = self.clone();
-        drop(tasks.spawn(async move { worker.deliveries().await }));
+        drop(tasks.spawn(async move { worker.keep_listening().await }));
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker
@@ -95,21 +104,35 @@ impl Worker {
         }
     }
 
-    async fn deliveries(&self) {
-        let mut idle = true;
+    /// Names the organisations whose deliveries are due: retries, changes that other nodes made,
+    /// leases of dead nodes.
+    async fn look_for_deliveries(&self) {
         loop {
-            let wake = self.jobs.app.db.wake();
-            if idle {
-                tokio::select! {
-                    stopped = self.paused(IDLE_PAUSE) => if stopped { return },
-                    () = wake.deliveries() => {}
-                }
-            }
-            let round = self.start_deliveries().await;
-            idle = !matches!(round, Ok(1..));
-            log_failure("deliver due webhooks", round);
-            if self.jobs.app.ambient.tasks.is_stopping() {
+            let found = self.name_due_deliveries().await;
+            let pause = if matches!(found, Ok(0)) {
+                IDLE_PAUSE
+            } else {
+                BUSY_PAUSE
+            };
+            log_failure("look for due deliveries", found);
+            if self.paused(pause).await {
                 return;
+            }
+        }
+    }
+
+    /// Starts what is due in the organisations that are named, each once before any a second time.
+    async fn deliveries(&self) {
+        let (wake, tasks) = (self.jobs.app.db.wake(), &self.jobs.app.ambient.tasks);
+        loop {
+            tokio::select! {
+                () = tasks.stopping() => return,
+                () = wake.deliveries() => {}
+            }
+            tokio::time::sleep(GATHER).await;
+            for organization_id in wake.take_deliveries() {
+                let started = self.start_deliveries(organization_id).await;
+                log_failure("deliver due webhooks", started);
             }
         }
     }
@@ -127,7 +150,7 @@ impl Worker {
     }
 
     /// Waits about as long as `pause`, spread so that nodes do not march in step. True: stop.
-    async fn paused(&self, pause: Duration) -> bool {
+    pub(super) async fn paused(&self, pause: Duration) -> bool {
         let ambient = &self.jobs.app.ambient;
         let spread = pause.mul_f64(0.8 + 0.4 * ambient.entropy.unit());
         tokio::time::timeout(spread, ambient.tasks.stopping())

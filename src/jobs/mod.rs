@@ -9,14 +9,17 @@
 //! |---|---|---|
 //! | fast lane | jobs that this node's operations have just written, leased to it | at once |
 //! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
-//! | deliveries | events to customers | at once after a change here, else as recovery |
+//! | deliveries | events to customers, where the node delivers | 5 ms after a change here, else as recovery |
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
+//! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | clock | the offset to the database's clock | every 30 s |
 
+mod attempts;
 mod deliveries;
 mod hunts;
 mod kinds;
+mod listeners;
 mod loops;
 mod worker;
 
@@ -76,6 +79,7 @@ pub struct Jobs {
     instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
     hunts: Arc<Semaphore>,
+    listening: Arc<listeners::Listening>,
 }
 
 /// What [`Jobs`] are made of.
@@ -103,6 +107,7 @@ impl Jobs {
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
             hunts: Arc::new(Semaphore::new(MOST_HUNTS)),
+            listening: Arc::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::{FastLaneJob, calls::observe},
     db::{self, calls::CallRef, jobs::Claim},
@@ -29,11 +29,15 @@ const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
 /// How long a report waits for its call to become known.
 const PARKED_KEPT: time::Duration = time::Duration::days(1);
 
+/// How long the lease of a websocket that nobody wants any more is kept after it ran out.
+const LISTENERS_KEPT: time::Duration = time::Duration::minutes(5);
+
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
     pub(super) jobs: Jobs,
     pub(super) endpoints: Arc<BusyEndpoints>,
+    pub(super) attempts: Arc<Attempts>,
 }
 
 impl Worker {
@@ -41,6 +45,7 @@ impl Worker {
         Self {
             jobs,
             endpoints: Arc::default(),
+            attempts: Arc::default(),
         }
     }
 
@@ -141,6 +146,7 @@ impl Worker {
         let quiet =
             time::Duration::try_from(self.jobs.bounds.quiet_after).unwrap_or(time::Duration::MAX);
         db::idempotency::purge(db, now.plus(-KEYS_KEPT), now.plus(-KEYS_DEAD_AFTER)).await?;
+        db::listeners::purge(db, now.plus(-LISTENERS_KEPT)).await?;
         let most = kinds::reconcile_calls::MOST_PER_ROUND;
         self.apply_parked(now, most).await?;
         let overdue = db::calls::overdue(db, now.plus(-quiet), now, most).await?;

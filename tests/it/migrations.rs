@@ -403,8 +403,8 @@ const END: &str = "
         wish_reason = 'caller', wish_initiator = 'token', wish_attempts = 1,
         billable_millis = 15000, billed_seconds = 60, amount_micros = 14000";
 
-/// One violation at least of every CHECK of calls. Where one would violate two, PostgreSQL names
-/// the alphabetically first.
+/// One violation at least of every rule of calls (`call_is_sound`). Where one would violate two, the
+/// alphabetically first is named.
 const VIOLATIONS: [(&str, &str); 25] = [
     (
         "calls_provider_check",
@@ -509,7 +509,7 @@ const VIOLATIONS: [(&str, &str); 25] = [
 ];
 
 #[tokio::test]
-async fn each_check_of_calls_refuses_its_violation() {
+async fn each_rule_of_calls_refuses_its_violation() {
     let (_database, mut owner) = seeded().await;
     for (constraint, statement) in VIOLATIONS {
         let refusal = refused(&mut owner, statement).await;
@@ -523,12 +523,19 @@ async fn each_check_of_calls_refuses_its_violation() {
 
     let checks = strings(
         &mut owner,
-        "SELECT conname::text FROM pg_constraint
-        WHERE conrelid = 'calls'::regclass AND contype = 'c' ORDER BY 1",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid = 'calls'::regclass AND contype = 'c'",
+    )
+    .await;
+    assert_eq!(checks, ["CHECK (call_is_sound(calls.*)) NOT VALID"]);
+    let rules = strings(
+        &mut owner,
+        r"SELECT (regexp_matches(prosrc, 'THEN ''(\w+)''', 'g'))[1] AS rule FROM pg_proc
+        WHERE oid = 'call_is_sound'::regproc ORDER BY rule",
     )
     .await;
     let violated: BTreeSet<String> = VIOLATIONS.map(|(name, _)| name.to_owned()).into();
-    assert_eq!(checks, Vec::from_iter(violated));
+    assert_eq!(rules, Vec::from_iter(violated));
 
     run(&mut owner, END).await.expect("a correct end");
 }

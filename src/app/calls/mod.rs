@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod cancel;
 pub mod end;
 pub mod ends;
+pub mod hear;
 pub mod observe;
 pub mod receive;
 pub mod record_dial;

@@ -75,6 +75,8 @@ pub enum FetchOutcome<T = Observation> {
     },
     /// Credentials refused.
     Refused,
+    /// The provider has no way to read a call: it tells by itself, or nobody knows.
+    Unsupported,
 }
 
 /// All that a provider tells of a call that it did not get from us.

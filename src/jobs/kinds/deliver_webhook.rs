@@ -1,5 +1,5 @@
-//! Delivers an event to a customer's server: one signed POST, one deadline, one line in the log of
-//! attempts.
+//! Delivers an event to a customer's server: one signed POST, one deadline. How it came out is
+//! recorded with others ([`crate::jobs::attempts`]).
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use serde_json::value::to_raw_value;
 
 use crate::{
     app::webhook_endpoints::seal_context,
-    db::webhook_deliveries::{self, AttemptResult, Claimed, Next},
+    db::webhook_deliveries::{Attempt, Claimed, Next},
     domain::{
         Error, LeaseToken, OrgScope, Result, Timestamp,
         webhook::{
@@ -28,13 +28,13 @@ use crate::{
 /// How much of a receiver's answer is kept, in bytes.
 const MOST_KEPT: usize = 20 * 1024;
 
-/// Attempts one delivery and records how it came out.
+/// Attempts one delivery; how it came out is for the caller to record.
 pub(in crate::jobs) async fn run(
     jobs: &Jobs,
     scope: OrgScope,
     claimed: &Claimed,
     lease: LeaseToken,
-) -> Result<()> {
+) -> Result<Attempt> {
     let started_at = jobs.app.ambient.now();
     let started = Instant::now();
     let request = request(jobs, scope, claimed, started_at)?;
@@ -44,8 +44,13 @@ pub(in crate::jobs) async fn run(
         .send(request, Duration::from_secs(seconds), MOST_KEPT)
         .await;
     let elapsed = started.elapsed();
-    let now = jobs.app.ambient.now();
-    let next = next(claimed, &outcome, now, jobs.app.ambient.entropy.unit());
+    let finished_at = jobs.app.ambient.now();
+    let next = next(
+        claimed,
+        &outcome,
+        finished_at,
+        jobs.app.ambient.entropy.unit(),
+    );
     jobs.metrics.delivery(
         if next == Next::Delivered {
             "delivered"
@@ -62,15 +67,20 @@ pub(in crate::jobs) async fn run(
         ),
         Err(failure) => (None, None, Some(failure.to_string())),
     };
-    let result = AttemptResult {
+    Ok(Attempt {
+        endpoint_id: claimed.endpoint_id,
+        call_id: claimed.call_id,
+        sequence: claimed.sequence,
+        attempt: claimed.attempt,
+        lease,
         started_at,
+        finished_at,
         duration_millis: i32::try_from(elapsed.as_millis()).unwrap_or(i32::MAX),
         response_status,
         response_body,
         failure,
         next,
-    };
-    webhook_deliveries::record(&jobs.app.db, scope, claimed, lease, &result, now).await
+    })
 }
 
 fn request(jobs: &Jobs, scope: OrgScope, claimed: &Claimed, now: Timestamp) -> Result<Request> {

@@ -122,6 +122,7 @@ pub(super) fn described(read: FetchOutcome) -> FetchOutcome<Description> {
         }),
         FetchOutcome::NotFound => FetchOutcome::NotFound,
         FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+        FetchOutcome::Unsupported => FetchOutcome::Unsupported,
         FetchOutcome::Refused => FetchOutcome::Refused,
     }
 }

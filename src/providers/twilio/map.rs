@@ -109,6 +109,7 @@ pub(super) fn describe(sid: &str, heard: &Heard) -> FetchOutcome<Description> {
         }),
         FetchOutcome::NotFound => FetchOutcome::NotFound,
         FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+        FetchOutcome::Unsupported => FetchOutcome::Unsupported,
         FetchOutcome::Refused => FetchOutcome::Refused,
     }
 }

@@ -1,14 +1,23 @@
 //! Events to customers: what arrives, how often, in which form, and what becomes of receivers that
 //! fail.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use onhook::{db::webhook_deliveries::Claim, simulator::Delivery};
+use onhook::{
+    boot::{Node, Settings},
+    config,
+    db::webhook_deliveries::Claim,
+    simulator::Delivery,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::books::{self, DeliveryAttemptRow};
-use crate::support::{app::TestApp, wait::wait_for};
+use crate::support::{
+    app::{TestApp, variables},
+    client::TestClient,
+    wait::wait_for,
+};
 
 const HOUR: i64 = 3600;
 
@@ -25,7 +34,7 @@ async fn deliver(app: &TestApp) -> usize {
 
 /// How the receiver answers from now on.
 async fn behave(app: &TestApp, behaviour: &Value) {
-    let receiver = crate::support::client::TestClient::new(&app.receiver.base_url(), None);
+    let receiver = TestClient::new(&app.receiver.base_url(), None);
     let reply = receiver.post("/behave", behaviour).await;
     assert_eq!(reply.status, 204, "{}", reply.text);
 }
@@ -461,6 +470,85 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
     for sequence in 2..=i64::try_from(facts).unwrap() {
         let attempts = books::delivery_attempts(&app, &id, sequence).await;
         assert_eq!(statuses(&attempts), [(1, Some(204))]);
+    }
+    app.stop().await;
+}
+
+/// Another node on the same database, with its loops.
+async fn node(app: &TestApp, delivers: bool) -> Node {
+    let mut variables = variables(&app.database.url);
+    variables.insert("ONHOOK_DELIVER_WEBHOOKS".to_owned(), delivers.to_string());
+    Node::start(Settings {
+        config: config::from_variables(variables).unwrap(),
+        ambient: app.ambient.clone(),
+        run_loops: true,
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_deliveries_to_others_makes_none() {
+    let app = TestApp::looking_on().await;
+    let leaving = node(&app, false).await;
+    let there = TestClient::new(
+        &format!("http://{}", leaving.address),
+        Some(&app.tenant.token),
+    );
+    let id = app.place_answered().await;
+    let ended = there
+        .post_nothing(&format!("/api/v1/calls/{id}/terminate"))
+        .await;
+    assert_eq!(ended.status, 200, "{}", ended.text);
+    app.wait_for_status(&id, "completed").await;
+
+    // Twice as long as a node that delivers takes to look.
+    let arrived = wait_for(
+        "an event",
+        || async { app.receiver.received().len() },
+        |arrived| *arrived > 0,
+    );
+    let arrived = tokio::time::timeout(Duration::from_secs(3), arrived).await;
+    arrived.expect_err("nobody delivers");
+
+    let delivering = node(&app, true).await;
+    let facts = books::facts(&app, &id).await.len();
+    wait_for(
+        "every event",
+        || async { app.receiver.received().len() },
+        |arrived| *arrived == facts,
+    )
+    .await;
+    delivering.stop().await;
+    leaving.stop().await;
+    app.stop().await;
+}
+
+/// More events of more calls than one claim takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_events_are_attempted_once_for_each_endpoint() {
+    let app = TestApp::running().await;
+    endpoint(&app, "/second", json!({})).await;
+    let calls = 40;
+    let mut ids = Vec::new();
+    for _ in 0..calls {
+        ids.push(app.place_answered().await);
+    }
+    for id in &ids {
+        let path = format!("/api/v1/calls/{id}/terminate");
+        assert_eq!(app.client.post_nothing(&path).await.status, 200);
+    }
+    let facts = books::facts(&app, &ids[0]).await.len();
+    let all = calls * facts * 2;
+    let received = || async { app.receiver.received().len() };
+    wait_for("every event twice", received, |arrived| *arrived == all).await;
+    for sequence in 1..=i64::try_from(facts).unwrap() {
+        wait_for(
+            "an attempt for each endpoint",
+            || books::delivery_attempts(&app, &ids[0], sequence),
+            |attempts| statuses(attempts) == [(1, Some(204)), (1, Some(204))],
+        )
+        .await;
     }
     app.stop().await;
 }

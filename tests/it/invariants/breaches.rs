@@ -3,17 +3,17 @@
 /// What is done to the data, and the checks that must notice.
 pub(super) const BREACHES: [(&str, &[&str]); 29] = [
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_live_has_no_end;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET ended_side = 'local' WHERE provider_call_id = 'CA6'",
         &["a_call_that_is_over_is_whole"],
     ),
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_times_in_order;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET answered_at = created_at - interval '1 second' WHERE provider_call_id = 'CA6'",
         &["a_call_that_is_over_is_whole"],
     ),
     (
-        "ALTER TABLE calls DROP CONSTRAINT calls_billable_within_call;
+        "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET billable_millis = 10001 WHERE provider_call_id = 'CA1';
         UPDATE ledger_entries SET billable_millis = 10001
         WHERE call_id = (SELECT id FROM calls WHERE provider_call_id = 'CA1')",

@@ -163,6 +163,7 @@ async fn read(state: &HttpState, wanted: &Adoption) -> Result<Description> {
         FetchOutcome::Found(_) => "found",
         FetchOutcome::NotFound => "not_found",
         FetchOutcome::Unavailable { .. } => "unavailable",
+        FetchOutcome::Unsupported => "unsupported",
         FetchOutcome::Refused => "refused",
     };
     let kind = account.kind;
@@ -172,6 +173,11 @@ async fn read(state: &HttpState, wanted: &Adoption) -> Result<Description> {
     match outcome {
         FetchOutcome::Found(described) => Ok(described),
         FetchOutcome::NotFound => Err(no_call()),
+        FetchOutcome::Unsupported => Err(wrong(
+            "/provider_account_id",
+            "not_readable",
+            "must be an account of a provider that shows its calls; this one's can only be ended",
+        )),
         FetchOutcome::Refused => Err(Error::new(
             ErrorCode::ProviderError,
             format!(

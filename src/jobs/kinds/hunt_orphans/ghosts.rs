@@ -90,6 +90,7 @@ impl Round {
         match provider.fetch(&self.account, at_provider).await.outcome {
             FetchOutcome::Found(observation) => self.found(call, observation).await?,
             FetchOutcome::NotFound => self.not_found(call, whole).await?,
+            FetchOutcome::Unsupported => {}
             FetchOutcome::Unavailable { after } => return Ok(Finding::LeaveAlone(after)),
             FetchOutcome::Refused => return Ok(Finding::LeaveAlone(None)),
         }

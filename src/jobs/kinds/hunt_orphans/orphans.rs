@@ -49,6 +49,7 @@ impl Round {
         let at_provider = ProviderCall {
             id: &orphan.call.provider_call_id,
             host: orphan.call.host.as_deref(),
+            answered: false,
         };
         let provider = self.jobs.providers.calls(self.account.kind);
         let answered = provider.hang_up(&self.account, at_provider).await;
