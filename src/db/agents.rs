@@ -185,6 +185,81 @@ pub async fn find_inbound_plan(
     .transpose()
 }
 
+/// All that is needed to record a call that other software placed.
+#[derive(Debug)]
+pub struct AdoptionPlan {
+    pub settings: AgentSettings,
+    /// `None`: the organisation has no such account, or it is disconnected.
+    pub account: Option<DialAccount>,
+    pub rate: Option<Rate>,
+}
+
+/// Reads what a call of `agent_id` on an account needs, in one statement; `None`: no such agent.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn find_adoption_plan(
+    db: &Db,
+    scope: OrgScope,
+    agent_id: AgentId,
+    account_id: ProviderAccountId,
+    now: Timestamp,
+) -> Result<Option<AdoptionPlan>> {
+    let row = db
+        .run(
+            "read what an adopted call needs",
+            sqlx::query!(
+                r#"/* db::agents::find_adoption_plan */
+                SELECT a.settings, p.id AS "account_id?: ProviderAccountId",
+                    p.provider AS "provider?: ProviderKind", p.simulated AS "simulated?",
+                    r.id AS "rate_card_id?: RateCardId", r.currency AS "currency?",
+                    r.price_micros AS "price_micros?", r.price_seconds AS "price_seconds?",
+                    r.increment_seconds AS "increment_seconds?",
+                    r.minimum_seconds AS "minimum_seconds?"
+                FROM agents a
+                LEFT JOIN provider_accounts p ON p.organization_id = a.organization_id
+                    AND p.id = $3 AND p.disconnected_at IS NULL
+                LEFT JOIN LATERAL (
+                    SELECT id, currency, price_micros, price_seconds, increment_seconds, minimum_seconds
+                    FROM rate_cards r
+                    WHERE r.organization_id = a.organization_id AND r.provider = p.provider
+                        AND r.valid_from <= $4
+                    ORDER BY r.valid_from DESC LIMIT 1
+                ) r ON true
+                WHERE a.organization_id = $1 AND a.id = $2"#,
+                scope.id() as OrganizationId,
+                agent_id as AgentId,
+                account_id as ProviderAccountId,
+                now as Timestamp
+            )
+            .fetch_optional(&db.pool),
+        )
+        .await?;
+    row.map(|row| {
+        let rate = (|| {
+            Some(Rate {
+                rate_card_id: row.rate_card_id?,
+                currency: row.currency?,
+                price_micros: row.price_micros?,
+                price_seconds: row.price_seconds?,
+                increment_seconds: row.increment_seconds?,
+                minimum_seconds: row.minimum_seconds?,
+            })
+        })();
+        let account = row.account_id.zip(row.provider);
+        Ok(AdoptionPlan {
+            settings: read_settings(row.settings)?,
+            account: account.map(|(id, provider)| DialAccount {
+                id,
+                provider,
+                simulated: row.simulated.unwrap_or(false),
+            }),
+            rate,
+        })
+    })
+    .transpose()
+}
+
 /// An agent's settings; `None`: no such agent.
 ///
 /// # Errors

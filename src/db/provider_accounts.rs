@@ -111,3 +111,67 @@ pub async fn insert(
     .await?;
     Ok(())
 }
+
+/// Takes the accounts whose live calls are to be listed by `now`, at most `most`, those due for
+/// longest first: until `next` they are nobody else's. One statement, over all organisations.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn claim_lists(
+    db: &Db,
+    now: Timestamp,
+    next: Timestamp,
+    most: i64,
+) -> Result<Vec<(OrganizationId, ProviderAccountId)>> {
+    let rows = db
+        .run(
+            "claim accounts to list",
+            sqlx::query!(
+                r#"/* db::provider_accounts::claim_lists */
+                WITH due AS MATERIALIZED (
+                    SELECT organization_id, id FROM provider_accounts
+                    WHERE disconnected_at IS NULL AND list_due_at <= $1
+                    ORDER BY list_due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+                )
+                UPDATE provider_accounts a SET list_due_at = $2
+                FROM due
+                WHERE a.organization_id = due.organization_id AND a.id = due.id
+                RETURNING a.organization_id AS "organization_id: OrganizationId",
+                    a.id AS "id: ProviderAccountId""#,
+                now as Timestamp,
+                next as Timestamp,
+                most
+            )
+            .fetch_all(&db.pool),
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.organization_id, row.id))
+        .collect())
+}
+
+/// Puts the account's next list off, for a provider that asks to be left alone until `until`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn postpone_list(
+    db: &Db,
+    scope: OrgScope,
+    id: ProviderAccountId,
+    until: Timestamp,
+) -> Result<()> {
+    db.run(
+        "put an account's list off",
+        sqlx::query!(
+            "/* db::provider_accounts::postpone_list */ UPDATE provider_accounts
+            SET list_due_at = greatest(list_due_at, $3) WHERE organization_id = $1 AND id = $2",
+            scope.id() as OrganizationId,
+            id as ProviderAccountId,
+            until as Timestamp
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}

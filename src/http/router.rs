@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         // Programs with a token: canonical
         .routes(routes!(calls::list::list, calls::create::create))
         .routes(routes!(calls::count::count))
+        .routes(routes!(calls::adopt::adopt))
         .routes(routes!(
             calls::get::get,
             calls::update::update,

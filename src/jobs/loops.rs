@@ -12,6 +12,8 @@ const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a claim of deliveries lets others become due with the first.
 const GATHER: Duration = Duration::from_millis(5);
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
+/// How long an account that is due waits at most.
+const HUNT_PAUSE: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 impl Worker {
@@ -36,6 +38,8 @@ impl Worker {
                 .every("reconcile calls", RECONCILE_EVERY, || worker.reconcile())
                 .await;
         }));
+        let worker = self.clone();
+        drop(tasks.spawn(async move { worker.hunts().await }));
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker
@@ -79,6 +83,21 @@ impl Worker {
                 BUSY_PAUSE
             };
             log_failure("run due jobs", round);
+            if self.paused(pause).await {
+                return;
+            }
+        }
+    }
+
+    async fn hunts(&self) {
+        loop {
+            let round = self.start_hunts().await;
+            let pause = if matches!(round, Ok(0) | Err(_)) {
+                HUNT_PAUSE
+            } else {
+                BUSY_PAUSE
+            };
+            log_failure("compare live calls", round);
             if self.paused(pause).await {
                 return;
             }

@@ -11,11 +11,13 @@
 //! | recovery | jobs that are due: retries, scheduled dials, leases of dead nodes | every 250 ms to 1 s |
 //! | deliveries | events to customers, where the node delivers | 5 ms after a change here, else as recovery |
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
+//! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod attempts;
 mod deliveries;
+mod hunts;
 mod kinds;
 mod listeners;
 mod loops;
@@ -59,6 +61,9 @@ impl Default for Bounds {
     }
 }
 
+/// Accounts whose live calls are compared at once on this node.
+const MOST_HUNTS: usize = 16;
+
 /// What jobs work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
@@ -73,6 +78,7 @@ pub struct Jobs {
     dials: Arc<Semaphore>,
     instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
+    hunts: Arc<Semaphore>,
     listening: Arc<listeners::Listening>,
 }
 
@@ -100,6 +106,7 @@ impl Jobs {
             dials: Arc::new(Semaphore::new(bounds.dials)),
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
+            hunts: Arc::new(Semaphore::new(MOST_HUNTS)),
             listening: Arc::default(),
         }
     }

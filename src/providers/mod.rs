@@ -36,8 +36,8 @@ use crate::domain::{
     call::{Call, Limits},
     phone::Phone,
     provider::{
-        Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
-        LookupOutcome, Observation,
+        Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome,
+        LiveOutcome, LookupOutcome, Observation,
     },
 };
 
@@ -141,6 +141,13 @@ pub trait CallControl: Send + Sync {
         account: &'a Account,
         call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>>;
+
+    /// Reads a call that other software placed, with who calls whom.
+    fn describe<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>>;
 
     /// Looks for a call whose dial had no answer.
     fn find_dial<'a>(

@@ -24,6 +24,7 @@ pub struct Metrics {
     ends: Histograms<EndLabels>,
     provider_requests: Histograms<ProviderLabels>,
     callbacks: Family<CallbackLabels, Counter>,
+    reconciled: Family<ReconciledLabels, Counter>,
     deliveries: Histograms<DeliveryLabels>,
     jobs_open: Gauge,
     job_lag: Gauge,
@@ -59,6 +60,12 @@ struct CallbackLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconciledLabels {
+    provider: &'static str,
+    finding: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeliveryLabels {
     outcome: &'static str,
 }
@@ -81,6 +88,7 @@ impl Default for Metrics {
             ends: Family::new_with_constructor(seconds),
             provider_requests: Family::new_with_constructor(seconds),
             callbacks: Family::default(),
+            reconciled: Family::default(),
             deliveries: Family::new_with_constructor(seconds),
             jobs_open: Gauge::default(),
             job_lag: Gauge::default(),
@@ -118,6 +126,11 @@ impl Metrics {
             "callbacks",
             "Provider callbacks by outcome",
             self.callbacks.clone(),
+        );
+        registry.register(
+            "reconciliation_findings",
+            "Calls that we and the provider did not agree on, by finding, in each round anew",
+            self.reconciled.clone(),
         );
         registry.register_with_unit(
             "webhook_delivery",
@@ -199,6 +212,12 @@ impl Metrics {
         self.callbacks
             .get_or_create(&CallbackLabels { provider, outcome })
             .inc();
+    }
+
+    /// A comparison with the provider's live calls found `count` calls of a kind.
+    pub fn reconciled(&self, provider: &'static str, finding: &'static str, count: u64) {
+        let labels = ReconciledLabels { provider, finding };
+        self.reconciled.get_or_create(&labels).inc_by(count);
     }
 
     pub fn delivery(&self, outcome: &'static str, elapsed: Duration) {

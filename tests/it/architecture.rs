@@ -11,7 +11,7 @@ use crate::support::source::{self, Source, Token};
 /// Who may import whom: the folder or file below `src/`, what it may use of the others (`*`:
 /// everything), and why, where that is more than its layer should need. What several rows match
 /// may use what any of them allows. Folders may be planned and not exist yet.
-const IMPORTS: [(&str, &[&str], &str); 21] = [
+const IMPORTS: [(&str, &[&str], &str); 22] = [
     ("domain/", &[], ""),
     ("ambient/", &["domain"], ""),
     (
@@ -92,6 +92,11 @@ const IMPORTS: [(&str, &[&str], &str); 21] = [
         "http/callbacks/",
         &["providers"],
         "a callback is verified and read by its provider's adapter, which sends nothing for it",
+    ),
+    (
+        "http/v1/calls/adopt.rs",
+        &["providers"],
+        "only the provider knows a call that other software placed: the one handler that waits for it",
     ),
     (
         "http/state.rs",

@@ -1,5 +1,6 @@
 //! What can be done to a call, one file per operation, over one loop: read, decide, apply.
 
+pub mod adopt;
 pub mod cancel;
 pub mod end;
 pub mod ends;

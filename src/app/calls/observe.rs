@@ -13,7 +13,7 @@ use crate::{
         calls::{CallRef, ReceiptRow},
     },
     domain::{
-        CallId, OrgScope, ProviderAccountId, Result,
+        CallId, OrgScope, ProviderAccountId, Result, Timestamp,
         call::{Call, EndReason, Input},
         provider::Observation,
     },
@@ -211,4 +211,19 @@ pub async fn fetched(
 ) -> Result<Call> {
     let applied = change(app, scope, call, &Input::Observed(observation), |_, _| {}).await?;
     Ok(applied.call())
+}
+
+/// Applies that the provider has the call no more, by its list of all that lives and by reading it.
+/// Nothing changes when something was heard of the call since `unheard_since`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn gone(
+    app: &App,
+    scope: OrgScope,
+    call: Call,
+    unheard_since: Timestamp,
+) -> Result<Call> {
+    let input = Input::Gone { unheard_since };
+    Ok(change(app, scope, call, &input, |_, _| {}).await?.call())
 }

@@ -1,13 +1,14 @@
 //! Applies the outcome of a request to hang up, and ends or reschedules its job.
 
+use serde_json::json;
 use time::Duration;
 
 use super::{Applied, change};
 use crate::{
-    app::App,
+    app::{Actor, App},
     db::{self, calls::AttemptRow},
     domain::{
-        OrgScope, Result, Timestamp, backoff,
+        CallId, OrgScope, ProviderAccountId, Result, Timestamp, backoff,
         call::{Call, EndState, Input},
         job::LeasedJob,
         provider::{Answered, HangUpOutcome},
@@ -64,6 +65,42 @@ pub async fn record_hang_up(
             Ok(None)
         }
     }
+}
+
+/// A call that lived at its provider and must not.
+pub struct Orphan<'a> {
+    /// Our record of it; `None`: there is none.
+    pub id: Option<CallId>,
+    pub provider_account_id: ProviderAccountId,
+    pub provider_call_id: &'a str,
+}
+
+/// Records a request to hang up a call that is over here, or unknown, and lived all the same.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`; the call is asked to end again while it lives.
+pub async fn of_orphan(
+    app: &App,
+    scope: OrgScope,
+    orphan: &Orphan<'_>,
+    answered: &Answered<HangUpOutcome>,
+    started_at: Timestamp,
+) -> Result<()> {
+    let attempt = attempt_row(app, answered, started_at, app.ambient.now());
+    let detail = json!({
+        "provider_account_id": orphan.provider_account_id,
+        "provider_call_id": orphan.provider_call_id,
+        "outcome": attempt.outcome,
+    });
+    if let Some(id) = orphan.id {
+        db::hangup_attempts::insert(&app.db, scope, id, &attempt).await?;
+    }
+    let subject = orphan
+        .id
+        .map_or_else(|| orphan.provider_call_id.to_owned(), |id| id.to_string());
+    Actor::System("reconciliation")
+        .record(app, scope, "call.end_orphan", &subject, detail)
+        .await
 }
 
 fn next_wait(app: &App, job: &LeasedJob, call: &Call, outcome: &HangUpOutcome) -> Duration {

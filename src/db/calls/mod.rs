@@ -1,5 +1,6 @@
 //! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
 
+mod compared;
 mod effects;
 mod listed;
 mod row;
@@ -7,6 +8,7 @@ mod row;
 use serde_json::Value;
 use sqlx::types::Json;
 
+pub use compared::{Known, Placed, known, placed};
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
 pub(super) use listed::LISTED_COLUMNS;
 pub use listed::Listed;

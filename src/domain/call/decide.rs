@@ -37,6 +37,9 @@ pub enum Input<'a> {
     },
     /// A provider told us how the call is doing.
     Observed(&'a Observation),
+    /// The provider's list of all that lives lacks the call, and the provider does not know it. Means
+    /// nothing when something was heard of the call since.
+    Gone { unheard_since: Timestamp },
     /// This node is about to ask the provider to dial.
     DialStarts,
     /// The provider's answer to our request to dial, the `attempt`th.
@@ -84,6 +87,7 @@ pub fn decide(call: &Call, input: &Input<'_>, now: Timestamp) -> Decision {
             note,
         } => draft.wish(*reason, initiator, *note, now),
         Input::Observed(observation) => draft.observe(observation, now),
+        Input::Gone { unheard_since } => draft.gone(*unheard_since, now),
         Input::DialStarts => draft.dial_starts(now),
         Input::DialAnswered { outcome, attempt } => draft.dial_answered(outcome, *attempt, now),
         Input::DialLookedUp(outcome) => draft.dial_looked_up(outcome, now),

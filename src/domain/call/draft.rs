@@ -47,6 +47,37 @@ pub fn receive(call: Call) -> Change {
     draft.change
 }
 
+/// The first facts of a call that other software placed, which `call` is changed to carry: how far
+/// it had come when it came under our control. Nothing is started for it: whoever placed it tells
+/// it what to do.
+pub fn adopt(call: Call, status: CallStatus) -> Change {
+    let mut draft = Draft {
+        change: Change::new(call),
+    };
+    let at = draft.change.call.created_at;
+    let before = draft.change.call.status;
+    draft.fact(FactType::Started, before, at);
+    match status {
+        CallStatus::Ringing => {
+            draft.call().status = status;
+            draft.call().ringing_at = Some(at);
+            draft.fact(FactType::Ringing, before, at);
+        }
+        CallStatus::InProgress => {
+            draft.call().status = status;
+            draft.call().answered_at = Some(at);
+            draft.fact(FactType::Connected, before, at);
+        }
+        CallStatus::Initiating
+        | CallStatus::Completed
+        | CallStatus::Failed
+        | CallStatus::Busy
+        | CallStatus::NoAnswer
+        | CallStatus::Canceled => {}
+    }
+    draft.change
+}
+
 impl Change {
     fn new(call: Call) -> Self {
         Self {

@@ -6,7 +6,9 @@
 use serde_json::Value;
 use time::Duration;
 
-use super::{Call, CallStatus, EndReason, EndSide, EndState, FactType, draft::Draft};
+use super::{
+    Call, CallStatus, DialState, EndReason, EndSide, EndState, FactType, Unchanged, draft::Draft,
+};
 use crate::domain::{Timestamp, provider::Source};
 
 /// How a call turned out to be over.
@@ -37,19 +39,36 @@ impl Ending {
 
     /// The provider says that it is over, and nothing else.
     pub(super) fn already_over(call: &Call) -> Self {
-        let answered = call.answered_at.is_some();
         Self {
-            status: if answered {
-                CallStatus::Completed
-            } else {
-                CallStatus::Canceled
-            },
+            status: without_a_word(call),
             at: None,
             answered_at: None,
             cause: None,
             reason: None,
             source: Source::HangUpAnswer,
         }
+    }
+
+    /// The provider has it no more and cannot say since when: nothing is billed past the last
+    /// evidence that it lived.
+    pub(super) fn gone(call: &Call) -> Self {
+        Self {
+            status: without_a_word(call),
+            at: Some(call.heard_at),
+            answered_at: None,
+            cause: None,
+            reason: Some(EndReason::ReconciledGone),
+            source: Source::Listing,
+        }
+    }
+}
+
+/// The status of a call that is over, when nobody says how it ended.
+fn without_a_word(call: &Call) -> CallStatus {
+    if call.answered_at.is_some() {
+        CallStatus::Completed
+    } else {
+        CallStatus::Canceled
     }
 }
 
@@ -94,6 +113,20 @@ impl Draft {
         self.change.drop_jobs = true;
         self.change.jobs.clear();
         self.ended_facts(from, ended_at);
+    }
+
+    /// The provider has the call no more, unless something was heard of it since.
+    pub(super) fn gone(
+        &mut self,
+        unheard_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Unchanged> {
+        let call = &self.change.call;
+        if call.heard_at > unheard_since || call.dial != DialState::Placed {
+            return Err(Unchanged::Stale);
+        }
+        self.end(&Ending::gone(call), now);
+        Ok(())
     }
 
     fn ended_facts(&mut self, from: CallStatus, at: Timestamp) {

@@ -1,10 +1,10 @@
 //! When a call began and ended, and what it costs, whatever the provider's clock says.
 
 use super::{
-    Call, CallStatus,
+    Call, CallStatus, Decision, DialState, EndSide, Unchanged, adopt,
     fixture::{
-        Event, at, broken_constraints, in_flight, over, per_second, placed, reports, ringing, seen,
-        talking, wished, wishes,
+        Event, at, broken_constraints, in_flight, over, per_second, placed, queued, reports,
+        ringing, seen, talking, wished, wishes,
     },
 };
 use crate::domain::{
@@ -102,4 +102,57 @@ fn a_whole_second_told_within_it_is_taken_as_the_moment_it_was_told() {
     assert_eq!(told_at_once.answered_at, Some(now));
     let told_late = Event::Seen(answered).change(&ringing(), at(12)).call;
     assert_eq!(told_late.answered_at, Some(at(10)));
+}
+
+#[test]
+fn a_call_that_the_provider_has_no_more_ended_when_it_was_last_heard_of() {
+    let gone = |call: &Call, unheard_since| Event::Gone(at(unheard_since)).decide(call, at(300));
+    let talking = talking();
+    assert_eq!(talking.heard_at, at(10));
+    for (call, unheard_since) in [(&talking, 9), (&in_flight(), 300)] {
+        let decision = gone(call, unheard_since);
+        let stale = matches!(decision, Decision::Unchanged(Unchanged::Stale));
+        assert!(stale, "{decision:?}");
+    }
+
+    let ended = Event::Gone(at(10)).change(&talking, at(300)).call;
+    assert_eq!(ended.status, CallStatus::Completed);
+    assert_eq!(ended.ended_reason, Some(EndReason::ReconciledGone));
+    assert_eq!(ended.ended_side, Some(EndSide::Provider));
+    assert_eq!(ended.ended_at, Some(at(10)));
+    assert_eq!(ended.cost.unwrap().amount_micros, 0);
+    assert_eq!(broken_constraints(&ended), [""; 0]);
+
+    let never_answered = Event::Gone(at(300)).change(&ringing(), at(300)).call;
+    assert_eq!(never_answered.status, CallStatus::Canceled);
+
+    let wished = Event::Gone(at(300)).change(&wished(&talking), at(300)).call;
+    let wish = wished.wish.unwrap();
+    assert_eq!(wish.confirmed_by, Some(Source::Listing));
+    assert_eq!(wished.ended_at, Some(wish.requested_at));
+    assert_eq!(wished.ended_reason, Some(EndReason::EndedByApi));
+}
+
+#[test]
+fn an_adopted_call_begins_as_far_as_it_had_come() {
+    let table = [
+        (CallStatus::Initiating, None, None, 1),
+        (CallStatus::Ringing, Some(at(0)), None, 2),
+        (CallStatus::InProgress, None, Some(at(0)), 2),
+    ];
+    for (status, ringing_at, answered_at, facts) in table {
+        let mut call = queued();
+        call.last_sequence = 0;
+        call.dial = DialState::Placed;
+        call.provider_call_id = Some("CA0001".to_owned());
+
+        let change = adopt(call, status);
+
+        assert_eq!(change.call.status, status);
+        assert_eq!(change.call.ringing_at, ringing_at);
+        assert_eq!(change.call.answered_at, answered_at);
+        assert_eq!(change.facts.len(), facts);
+        assert!(change.jobs.is_empty());
+        assert_eq!(broken_constraints(&change.call), [""; 0]);
+    }
 }

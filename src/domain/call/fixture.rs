@@ -38,6 +38,8 @@ pub(super) fn at_millis(millis: i64) -> Timestamp {
 pub(super) enum Event {
     End(EndReason),
     Seen(Observation),
+    /// Unheard of since this instant.
+    Gone(Timestamp),
     DialStarts,
     DialAnswered(DialOutcome, i32),
     LookedUp(LookupOutcome),
@@ -53,6 +55,9 @@ impl Event {
                 note: None,
             },
             Self::Seen(observation) => Input::Observed(observation),
+            Self::Gone(unheard_since) => Input::Gone {
+                unheard_since: *unheard_since,
+            },
             Self::DialStarts => Input::DialStarts,
             Self::DialAnswered(outcome, attempt) => Input::DialAnswered {
                 outcome,

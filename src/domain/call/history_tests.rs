@@ -117,6 +117,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => wish().prop_map(Event::End),
         6 => observation(progress()).prop_map(Event::Seen),
+        1 => (0..1_000_i64).prop_map(|second| Event::Gone(at(second))),
         2 => Just(Event::DialStarts),
         2 => (dial_outcome(), attempt).prop_map(|(outcome, n)| Event::DialAnswered(outcome, n)),
         2 => lookup_outcome().prop_map(Event::LookedUp),

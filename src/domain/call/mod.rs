@@ -27,7 +27,7 @@ use serde_json::Value;
 use time::Duration;
 
 pub use decide::{Decision, Input, Unchanged, decide};
-pub use draft::{Change, receive, start};
+pub use draft::{Change, adopt, receive, start};
 pub use end_reason::{EndReason, EndSide, EndState};
 pub use fact::{Fact, FactType};
 pub use metadata::Metadata;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use observation::{Observation, Progress, Source};
 pub use outcome::{
-    Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
-    LookupOutcome, ProviderAnswer,
+    Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall,
+    LiveOutcome, LookupOutcome, Parties, ProviderAnswer,
 };
 pub use told::{IncomingCall, Told};
 

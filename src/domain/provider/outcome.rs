@@ -4,7 +4,10 @@
 use time::Duration;
 
 use super::Observation;
-use crate::domain::{CallId, Timestamp, call::EndReason};
+use crate::domain::{
+    CallId, Timestamp,
+    call::{Direction, EndReason},
+};
 
 /// An outcome together with what the provider literally said, for the receipt.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,8 +66,8 @@ pub enum DialOutcome {
 
 /// The outcome of reading a call at its provider.
 #[derive(Clone, Debug, PartialEq)]
-pub enum FetchOutcome {
-    Found(Observation),
+pub enum FetchOutcome<T = Observation> {
+    Found(T),
     NotFound,
     /// No answer, or none that tells anything.
     Unavailable {
@@ -74,6 +77,25 @@ pub enum FetchOutcome {
     Refused,
     /// The provider has no way to read a call: it tells by itself, or nobody knows.
     Unsupported,
+}
+
+/// All that a provider tells of a call that it did not get from us.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    pub observation: Observation,
+    /// Whether the observation of a live call tells how far it has come; false: that it lives is
+    /// all that the provider tells.
+    pub tells_progress: bool,
+    /// `None`: not told.
+    pub parties: Option<Parties>,
+}
+
+/// Who calls whom, as the provider writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    pub direction: Direction,
+    pub from: String,
+    pub to: String,
 }
 
 /// The outcome of telling a call what to do.
@@ -97,6 +119,9 @@ pub enum LiveOutcome {
         calls: Vec<LiveCall>,
         /// Names the next page; `None`: this is the last.
         next: Option<String>,
+        /// Whether all pages together are every call that lives on the account, wherever. False:
+        /// one that is missing may live elsewhere, in another region for instance.
+        whole: bool,
     },
     /// The provider has no such list.
     Unsupported,
@@ -112,6 +137,9 @@ pub struct LiveCall {
     pub provider_call_id: String,
     /// Our reference, handed back; `None`: the provider hands none back, or the call is not ours.
     pub call_id: Option<CallId>,
+    /// Whether the reference names our account too: then the call is ours although nothing here
+    /// knows it, and no other deployment's.
+    pub account_named: bool,
     pub host: Option<String>,
     /// When it was placed or came in; `None`: not said.
     pub since: Option<Timestamp>,

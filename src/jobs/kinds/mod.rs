@@ -3,5 +3,6 @@
 pub(super) mod deliver_webhook;
 pub(super) mod dial_call;
 pub(super) mod hang_up_call;
+pub(super) mod hunt_orphans;
 pub(super) mod instruct_call;
 pub(super) mod reconcile_calls;

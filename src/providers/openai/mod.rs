@@ -34,8 +34,8 @@ use crate::{
     domain::{
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
-            LookupOutcome, ProviderAnswer,
+            Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome,
+            LiveOutcome, LookupOutcome, ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -141,6 +141,16 @@ impl CallControl for Openai {
         _: &'a Account,
         _: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
+        let problem = "a call cannot be read at OpenAI".to_owned();
+        let unread = not_asked(FetchOutcome::Unsupported, problem);
+        Box::pin(std::future::ready(unread))
+    }
+
+    fn describe<'a>(
+        &'a self,
+        _: &'a Account,
+        _: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
         let problem = "a call cannot be read at OpenAI".to_owned();
         let unread = not_asked(FetchOutcome::Unsupported, problem);
         Box::pin(std::future::ready(unread))

@@ -33,8 +33,8 @@ use crate::{
     domain::{
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
-            LookupOutcome,
+            Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome,
+            LiveOutcome, LookupOutcome, Progress,
         },
     },
     outbound::{self, Reach},
@@ -140,6 +140,38 @@ impl CallControl for Sip {
                     "a plain bridge cannot be asked about a call".to_owned(),
                 ),
                 None => not_a_bridge(FetchOutcome::Refused),
+            }
+        })
+    }
+
+    /// Who calls whom is not read: whoever asks has to say it.
+    fn describe<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
+        Box::pin(async move {
+            let read = self.fetch(account, call).await;
+            let outcome = match read.outcome {
+                // Asterisk has the same words for a channel that is gone and one that never was.
+                FetchOutcome::Found(observation)
+                    if matches!(observation.progress, Progress::Ended { .. }) =>
+                {
+                    FetchOutcome::NotFound
+                }
+                FetchOutcome::Found(observation) => FetchOutcome::Found(Description {
+                    observation,
+                    tells_progress: true,
+                    parties: None,
+                }),
+                FetchOutcome::NotFound => FetchOutcome::NotFound,
+                FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+                FetchOutcome::Unsupported => FetchOutcome::Unsupported,
+                FetchOutcome::Refused => FetchOutcome::Refused,
+            };
+            Answered {
+                outcome,
+                answer: read.answer,
             }
         })
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Keys, map,
-    request::{client_state, is_call_id},
+    request::{Reference, is_call_id},
     wire,
 };
 use crate::{
@@ -60,6 +60,7 @@ pub(super) fn read(
     }
     Ok(Callback {
         told: told(
+            account,
             request,
             &event.event_type,
             &payload,
@@ -74,6 +75,7 @@ pub(super) fn read(
 }
 
 fn told(
+    account: &Account,
     request: &CallbackRequest<'_>,
     event_type: &str,
     payload: &wire::Payload,
@@ -83,7 +85,7 @@ fn told(
     let progress = match event_type {
         "call.initiated" if incoming && request.call_id.is_none() => {
             return Ok(Told::Incoming(IncomingCall {
-                provider_call_id: call_of(request, payload)?,
+                provider_call_id: call_of(account, request, payload)?,
                 from: payload.from.clone().unwrap_or_default(),
                 to: payload.to.clone().unwrap_or_default(),
                 host: None,
@@ -95,13 +97,13 @@ fn told(
         "call.hangup" => map::ended(payload),
         "call.speak.ended" => {
             return Ok(Told::Finished {
-                provider_call_id: call_of(request, payload)?,
+                provider_call_id: call_of(account, request, payload)?,
             });
         }
         _ => return Ok(Told::Nothing),
     };
     Ok(Told::Progress(Observation {
-        provider_call_id: call_of(request, payload)?,
+        provider_call_id: call_of(account, request, payload)?,
         progress,
         at: occurred_at.and_then(wire::instant),
         source: Source::Callback,
@@ -127,14 +129,16 @@ fn verify(keys: &Keys, request: &CallbackRequest<'_>) -> Result<(), CallbackRefu
 /// The provider's name for the call, when the event is about this account's call that the URL
 /// names.
 fn call_of(
+    account: &Account,
     request: &CallbackRequest<'_>,
     payload: &wire::Payload,
 ) -> Result<String, CallbackRefusal> {
     if payload.connection_id.is_none() {
         return Err(malformed("connection_id is missing"));
     }
-    let named = request.call_id.map(client_state);
-    if named.is_some() && payload.client_state != named {
+    let reference = payload.client_state.as_deref().and_then(Reference::read);
+    let named = reference.and_then(|reference| reference.within(account.id));
+    if request.call_id.is_some() && named != request.call_id {
         return Err(malformed("client_state does not name the call of the URL"));
     }
     payload

@@ -42,7 +42,7 @@ fn account() -> Account {
 fn event(event_type: &str, more: Value) -> Value {
     let mut payload = json!({
         "call_control_id": "v3:abc", "connection_id": "7267",
-        "client_state": BASE64_STANDARD.encode(CALL.to_string()),
+        "client_state": BASE64_STANDARD.encode(format!("{}/{CALL}", uuid::Uuid::nil())),
         "from": "+15550100", "to": "+15550101",
     });
     let Value::Object(more) = more else {
@@ -158,6 +158,13 @@ fn whatever_is_not_exactly_what_they_signed_is_refused() {
 }
 
 #[test]
+fn an_event_of_a_call_that_was_placed_before_references_named_the_account_is_read() {
+    let old = BASE64_STANDARD.encode(CALL.to_string());
+    let event = event("call.answered", json!({"client_state": old}));
+    assert!(receive(&sent(&event, 0)).is_ok());
+}
+
+#[test]
 fn an_event_about_another_connection_or_another_call_is_refused() {
     let refused = |more: Value| receive(&sent(&event("call.hangup", more), 0)).unwrap_err();
     assert_eq!(
@@ -165,9 +172,14 @@ fn an_event_about_another_connection_or_another_call_is_refused() {
         CallbackRefusal::WrongAccount
     );
     let another = BASE64_STANDARD.encode(CallId(uuid::Uuid::from_u128(8)).to_string());
+    let of_another_account = BASE64_STANDARD.encode(format!("{}/{CALL}", uuid::Uuid::from_u128(5)));
     for (more, what) in [
         (
             json!({"client_state": another}),
+            "client_state does not name the call of the URL",
+        ),
+        (
+            json!({"client_state": of_another_account}),
             "client_state does not name the call of the URL",
         ),
         (

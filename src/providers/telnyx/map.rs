@@ -9,15 +9,16 @@ use time::Duration;
 
 use super::{
     Keys,
-    request::{client_state, is_call_id, referenced},
+    request::{Reference, is_call_id},
     wire::{self, CALL_HAS_ENDED, INVALID_CALL_CONTROL_ID, NOT_ANSWERED_YET, NOT_E164, Payload},
 };
 use crate::{
     domain::{
+        CallId, ProviderAccountId,
         call::{CallStatus, EndReason},
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
-            LookupOutcome, Observation, Progress, ProviderAnswer, Source,
+            Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall,
+            LiveOutcome, LookupOutcome, Observation, Progress, ProviderAnswer, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -111,6 +112,21 @@ pub(super) fn fetch(id: &str, heard: &Heard) -> FetchOutcome {
     }
 }
 
+/// What reading a call tells of one that other software placed.
+pub(super) fn described(read: FetchOutcome) -> FetchOutcome<Description> {
+    match read {
+        FetchOutcome::Found(observation) => FetchOutcome::Found(Description {
+            observation,
+            tells_progress: false,
+            parties: None,
+        }),
+        FetchOutcome::NotFound => FetchOutcome::NotFound,
+        FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+        FetchOutcome::Unsupported => FetchOutcome::Unsupported,
+        FetchOutcome::Refused => FetchOutcome::Refused,
+    }
+}
+
 /// What a page of active calls tells of a lost dial.
 #[derive(Debug, PartialEq)]
 pub(super) enum Page {
@@ -121,7 +137,11 @@ pub(super) enum Page {
 
 /// Reads a page of active calls. Exact: the call that carries our id is ours, whatever its numbers
 /// and time; "nothing" is said of the last page only.
-pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> Page {
+pub(super) fn lookup(
+    account_id: ProviderAccountId,
+    lookup: &DialLookup<'_>,
+    heard: &Heard,
+) -> Page {
     const UNCLEAR: Page = Page::Tells(LookupOutcome::Unavailable { after: None });
     let Ok(answer) = heard else {
         return UNCLEAR;
@@ -133,11 +153,11 @@ pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> Page {
     let Some(list) = wire::parse::<wire::CallList>(&answer.body) else {
         return UNCLEAR;
     };
-    let ours = client_state(lookup.call_id);
+    let ours = |call: &&wire::Call| referenced(call, account_id).0 == Some(lookup.call_id);
     let mut fitting: Vec<Observation> = list
         .data
         .iter()
-        .filter(|call| call.client_state.as_ref() == Some(&ours))
+        .filter(ours)
         .filter_map(|call| placed(call, Source::Fetch))
         .collect();
     let (has_next, cursor) = list.meta.map_or((false, None), |meta| {
@@ -153,8 +173,17 @@ pub(super) fn lookup(lookup: &DialLookup<'_>, heard: &Heard) -> Page {
     }
 }
 
-/// A page of the calls that live on the connection.
-pub(super) fn live(heard: &Heard) -> LiveOutcome {
+/// The call of ours that a call names, unless it names another account of ours; and whether it
+/// names this one.
+fn referenced(call: &wire::Call, account_id: ProviderAccountId) -> (Option<CallId>, bool) {
+    let reference = call.client_state.as_deref().and_then(Reference::read);
+    reference.map_or((None, false), |reference| {
+        (reference.within(account_id), reference.names(account_id))
+    })
+}
+
+/// A page of the calls that live on the connection: all of them, for a connection is in one place.
+pub(super) fn live(account_id: ProviderAccountId, heard: &Heard) -> LiveOutcome {
     const UNCLEAR: LiveOutcome = LiveOutcome::Unavailable { after: None };
     let Ok(answer) = heard else { return UNCLEAR };
     match answer.status {
@@ -169,9 +198,11 @@ pub(super) fn live(heard: &Heard) -> LiveOutcome {
         return UNCLEAR;
     };
     let calls = list.data.iter().filter_map(|call| {
+        let (call_id, account_named) = referenced(call, account_id);
         Some(LiveCall {
             provider_call_id: call.call_control_id.clone().filter(|id| is_call_id(id))?,
-            call_id: call.client_state.as_deref().and_then(referenced),
+            call_id,
+            account_named,
             host: None,
             since: call.start_time.as_deref().and_then(wire::instant),
         })
@@ -182,10 +213,15 @@ pub(super) fn live(heard: &Heard) -> LiveOutcome {
             Some(next) => LiveOutcome::Page {
                 calls,
                 next: Some(next),
+                whole: true,
             },
             None => UNCLEAR,
         },
-        _ => LiveOutcome::Page { calls, next: None },
+        _ => LiveOutcome::Page {
+            calls,
+            next: None,
+            whole: true,
+        },
     }
 }
 

@@ -31,8 +31,8 @@ use crate::{
         agent::Answer,
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveOutcome,
-            LookupOutcome, ProviderAnswer,
+            Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome,
+            LiveOutcome, LookupOutcome, ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -128,7 +128,7 @@ impl Telnyx {
                 Err(problem) => return not_asked(UNCLEAR, problem),
             };
             let heard = self.ask(http, MAX_LIST_BYTES).await;
-            match map::lookup(&lookup, &heard) {
+            match map::lookup(account.id, &lookup, &heard) {
                 map::Page::Tells(outcome) => return answered(outcome, account, &heard),
                 map::Page::GoesOn(next) => cursor = Some(next),
             }
@@ -147,7 +147,7 @@ impl Telnyx {
             }
         };
         let heard = self.ask(http, MAX_LIST_BYTES).await;
-        answered(map::live(&heard), account, &heard)
+        answered(map::live(account.id, &heard), account, &heard)
     }
 
     async fn command(
@@ -192,6 +192,25 @@ impl CallControl for Telnyx {
         call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
         Box::pin(self.ask_for_call(account, call.id))
+    }
+
+    /// Neither who calls whom nor whether a live call was answered is told.
+    fn describe<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
+        Box::pin(async move {
+            // What cannot be an id of theirs is nobody's call.
+            if !request::is_call_id(call.id) {
+                return not_asked(FetchOutcome::NotFound, "not one of their ids".to_owned());
+            }
+            let read = self.ask_for_call(account, call.id).await;
+            Answered {
+                outcome: map::described(read.outcome),
+                answer: read.answer,
+            }
+        })
     }
 
     fn find_dial<'a>(

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Keys;
 use crate::{
-    domain::{CallId, agent::Answer},
+    domain::{CallId, ProviderAccountId, agent::Answer},
     outbound,
     providers::{Account, DialRequest, Instruction, base_url},
 };
@@ -36,15 +36,45 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// What a call of ours carries through everything that they say about it. They take base64 only.
-pub(super) fn client_state(call_id: CallId) -> String {
-    BASE64_STANDARD.encode(call_id.to_string())
+/// What a call of ours carries through everything that they say about it: our account, a slash and
+/// our call. With the account, because other deployments may place calls on the same connection.
+/// They take base64 only.
+pub(super) fn client_state(account_id: ProviderAccountId, call_id: CallId) -> String {
+    BASE64_STANDARD.encode(format!("{account_id}/{call_id}"))
 }
 
-/// The call of ours that `client_state` names.
-pub(super) fn referenced(client_state: &str) -> Option<CallId> {
-    let bytes = BASE64_STANDARD.decode(client_state).ok()?;
-    String::from_utf8(bytes).ok()?.parse().ok()
+/// What a call's `client_state` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// `None`: placed before references named the account.
+    account_id: Option<ProviderAccountId>,
+    call_id: CallId,
+}
+
+impl Reference {
+    /// `None`: it is not in a form of ours.
+    pub(super) fn read(client_state: &str) -> Option<Self> {
+        let bytes = BASE64_STANDARD.decode(client_state).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (account_id, call_id) = match text.split_once('/') {
+            Some((account_id, call_id)) => (Some(account_id.parse().ok()?), call_id),
+            None => (None, text.as_str()),
+        };
+        Some(Self {
+            account_id,
+            call_id: call_id.parse().ok()?,
+        })
+    }
+
+    /// The call that it names, unless it names another account.
+    pub(super) fn within(self, account_id: ProviderAccountId) -> Option<CallId> {
+        let fits = self.account_id.is_none_or(|named| named == account_id);
+        fits.then_some(self.call_id)
+    }
+
+    pub(super) fn names(self, account_id: ProviderAccountId) -> bool {
+        self.account_id == Some(account_id)
+    }
 }
 
 /// `POST /v2/calls`. `command_id` lets them ignore the same request if it came twice within 60 s.
@@ -61,7 +91,7 @@ pub(super) fn dial(
         "to": request.to.reveal(),
         "from": request.from.reveal(),
         "command_id": request.call_id,
-        "client_state": client_state(request.call_id),
+        "client_state": client_state(account.id, request.call_id),
         "timeout_secs": request.limits.ring_timeout_seconds,
         "time_limit_secs": request.limits.max_duration_seconds,
         "webhook_url": request.callback_url,
@@ -83,7 +113,7 @@ pub(super) fn answer(
 ) -> Result<outbound::Request, String> {
     let mut body = json!({
         "command_id": command("answer", id),
-        "client_state": client_state(instruction.call_id),
+        "client_state": client_state(account.id, instruction.call_id),
         "webhook_url": instruction.callback_url,
         "webhook_url_method": "POST",
     });

@@ -124,7 +124,7 @@ fn a_dial_says_everything_and_carries_our_id_twice() {
     let mut expected = json!({
         "connection_id": "7267", "to": "+15550101", "from": "+15550110",
         "command_id": CALL.to_string(),
-        "client_state": BASE64_STANDARD.encode(CALL.to_string()),
+        "client_state": BASE64_STANDARD.encode(format!("{}/{CALL}", account(None).id)),
         "timeout_secs": 45, "time_limit_secs": 1800,
         "webhook_url": "https://onhook.example/callbacks/telnyx/1/calls/7",
         "webhook_url_method": "POST",
@@ -257,7 +257,7 @@ async fn carrier(pages: Vec<Value>) -> (String, Arc<Mutex<Vec<String>>>, Tasks) 
 async fn a_search_follows_the_cursors_to_the_call_or_to_the_end_but_not_for_ever() {
     let more = json!({"data": [], "meta": {"cursors": {"after": "c2"}, "next": "/v2/…"}});
     let ours = json!({"data": [{
-        "call_control_id": ID, "client_state": BASE64_STANDARD.encode(CALL.to_string()),
+        "call_control_id": ID, "client_state": BASE64_STANDARD.encode(format!("{}/{CALL}", account(None).id)),
     }]});
     let numbers = Numbers::say();
     let search = async |pages: Vec<Value>| {

@@ -14,10 +14,10 @@ use super::{
 use crate::{
     domain::{
         Timestamp,
-        call::{CallStatus, EndReason},
+        call::{CallStatus, Direction, EndReason},
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, LiveCall, LiveOutcome, LookupOutcome,
-            Observation, Progress, ProviderAnswer, Source,
+            Description, DialOutcome, FetchOutcome, HangUpOutcome, LiveCall, LiveOutcome,
+            LookupOutcome, Observation, Parties, Progress, ProviderAnswer, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -99,6 +99,35 @@ pub(super) fn fetch(sid: &str, heard: &Heard) -> FetchOutcome {
     }
 }
 
+/// What reading the call `sid` tells of one that other software placed.
+pub(super) fn describe(sid: &str, heard: &Heard) -> FetchOutcome<Description> {
+    match fetch(sid, heard) {
+        FetchOutcome::Found(observation) => FetchOutcome::Found(Description {
+            observation,
+            tells_progress: true,
+            parties: heard.as_ref().ok().and_then(parties),
+        }),
+        FetchOutcome::NotFound => FetchOutcome::NotFound,
+        FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+        FetchOutcome::Unsupported => FetchOutcome::Unsupported,
+        FetchOutcome::Refused => FetchOutcome::Refused,
+    }
+}
+
+fn parties(answer: &Answer) -> Option<Parties> {
+    let call = wire::parse::<wire::Call>(&answer.body)?;
+    let direction = match call.direction.as_deref()? {
+        "inbound" | "trunking-originating" => Direction::Inbound,
+        "outbound-api" | "outbound-dial" | "trunking-terminating" => Direction::Outbound,
+        _ => return None,
+    };
+    Some(Parties {
+        direction,
+        from: call.from?,
+        to: call.to?,
+    })
+}
+
 /// The outcome of listing calls to find a lost dial.
 ///
 /// "Nothing" and "one" are said only of a list that is known to cover the whole time in question:
@@ -159,6 +188,7 @@ pub(super) fn live(cursor: Option<&str>, heard: &Heard) -> LiveOutcome {
         Some(LiveCall {
             provider_call_id: call.sid.clone().filter(|sid| is_sid(sid))?,
             call_id: None,
+            account_named: false,
             host: None,
             since: created(call),
         })
@@ -166,6 +196,8 @@ pub(super) fn live(cursor: Option<&str>, heard: &Heard) -> LiveOutcome {
     LiveOutcome::Page {
         calls: calls.collect(),
         next: place.next(list.next_page_uri.as_deref()),
+        // Other regions keep theirs.
+        whole: false,
     }
 }
 
@@ -280,7 +312,7 @@ fn observation(call: &wire::Call, source: Source) -> Option<Observation> {
     let ending = Ending {
         connected_seconds: call.duration.as_deref(),
         sip_response_code: None,
-        cause: json!({ "status": status }),
+        cause: cause(call, status),
     };
     let progress = progress(status, ending)?;
     let at = match &progress {
@@ -296,6 +328,16 @@ fn observation(call: &wire::Call, source: Source) -> Option<Observation> {
         source,
         host: None,
     })
+}
+
+/// Their word for the end, and what they charge where they say it already.
+fn cause(call: &wire::Call, status: &str) -> Value {
+    match &call.price {
+        Some(price) => {
+            json!({ "status": status, "price": price, "price_unit": call.price_unit })
+        }
+        None => json!({ "status": status }),
+    }
 }
 
 fn created(call: &wire::Call) -> Option<Timestamp> {

@@ -11,11 +11,11 @@ use super::map;
 use crate::{
     domain::{
         CallId, OrganizationId, ProviderAccountId, Timestamp,
-        call::{CallStatus, EndReason},
+        call::{CallStatus, Direction, EndReason},
         phone::Phone,
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, Observation, Progress,
-            ProviderAnswer, ProviderKind, Source,
+            DialOutcome, FetchOutcome, HangUpOutcome, LookupOutcome, Observation, Parties,
+            Progress, ProviderAnswer, ProviderKind, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -324,6 +324,51 @@ fn outcomes_of_a_read() {
     for (failure, _) in failures() {
         assert_eq!(map::fetch(SID, &Err(failure)), nothing_learnt);
     }
+}
+
+#[test]
+fn a_description_tells_who_calls_whom_and_an_end_tells_its_price() {
+    let described = |direction: &str| {
+        let mut call = call("ringing");
+        call["direction"] = json!(direction);
+        match map::describe(SID, &Ok(heard(200, call))) {
+            FetchOutcome::Found(described) => described,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (direction, expected) in [
+        ("outbound-api", Some(Direction::Outbound)),
+        ("outbound-dial", Some(Direction::Outbound)),
+        ("inbound", Some(Direction::Inbound)),
+        ("sideways", None),
+    ] {
+        let described = described(direction);
+        assert_eq!(
+            described.observation,
+            seen(Progress::Ringing, Source::Fetch)
+        );
+        assert!(described.tells_progress);
+        let parties = expected.map(|direction| Parties {
+            direction,
+            from: "+15550100".to_owned(),
+            to: "+15550101".to_owned(),
+        });
+        assert_eq!(described.parties, parties, "{direction}");
+    }
+    let nobodys = Ok(heard(404, error(404, 20404, "was not found")));
+    assert_eq!(map::describe(SID, &nobodys), FetchOutcome::NotFound);
+
+    let mut priced = completed_call();
+    priced["price"] = json!("-0.03000");
+    priced["price_unit"] = json!("USD");
+    let FetchOutcome::Found(observation) = map::fetch(SID, &Ok(heard(200, priced))) else {
+        panic!("it is theirs");
+    };
+    let Progress::Ended { cause, .. } = observation.progress else {
+        panic!("it is over");
+    };
+    let expected = json!({"status": "completed", "price": "-0.03000", "price_unit": "USD"});
+    assert_eq!(cause, expected);
 }
 
 /// A call of a list: its id's last digit, its direction, and the second of 20:36 it is of.

@@ -25,8 +25,8 @@ use crate::{
     domain::{
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LiveOutcome, LookupOutcome,
-            ProviderAnswer,
+            Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, LiveOutcome,
+            LookupOutcome, ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -105,6 +105,20 @@ impl Twilio {
         answered(map::fetch(sid, &heard), account, &heard)
     }
 
+    async fn ask_for_description(
+        &self,
+        account: &Account,
+        sid: &str,
+    ) -> Answered<FetchOutcome<Description>> {
+        let http = match request::fetch(account, sid) {
+            Ok(http) => http,
+            // What cannot be an id of theirs is nobody's call.
+            Err(problem) => return not_asked(FetchOutcome::NotFound, problem),
+        };
+        let heard = self.ask(http, MAX_CALL_BYTES).await;
+        answered(map::describe(sid, &heard), account, &heard)
+    }
+
     async fn ask_for_dial(
         &self,
         account: &Account,
@@ -158,6 +172,14 @@ impl CallControl for Twilio {
         call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
         Box::pin(self.ask_for_call(account, call.id))
+    }
+
+    fn describe<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
+        Box::pin(self.ask_for_description(account, call.id))
     }
 
     fn find_dial<'a>(

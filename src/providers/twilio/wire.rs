@@ -28,6 +28,16 @@ pub(super) struct Call {
     /// Connected seconds; null unless the call completed.
     #[serde(default, deserialize_with = "text")]
     pub(super) duration: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    pub(super) from: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    pub(super) to: Option<String>,
+    /// What they charge, negative; null until some time after the end.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) price: Option<String>,
+    /// ISO 4217.
+    #[serde(default, deserialize_with = "text")]
+    pub(super) price_unit: Option<String>,
 }
 
 /// A page of calls.

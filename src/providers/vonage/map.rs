@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     domain::{
-        call::{CallStatus, EndReason},
+        call::{CallStatus, Direction, EndReason},
         provider::{
-            DialOutcome, FetchOutcome, HangUpOutcome, LiveCall, LiveOutcome, LookupOutcome,
-            Observation, Progress, ProviderAnswer, Source,
+            Description, DialOutcome, FetchOutcome, HangUpOutcome, LiveCall, LiveOutcome,
+            LookupOutcome, Observation, Parties, Progress, ProviderAnswer, Source,
         },
     },
     outbound::{Answer, Failure},
@@ -112,6 +112,35 @@ pub(super) fn fetch(id: &str, heard: &Heard) -> FetchOutcome {
     }
 }
 
+/// What reading the call `id` tells of one that other software placed.
+pub(super) fn describe(id: &str, heard: &Heard) -> FetchOutcome<Description> {
+    match fetch(id, heard) {
+        FetchOutcome::Found(observation) => FetchOutcome::Found(Description {
+            observation,
+            tells_progress: true,
+            parties: heard.as_ref().ok().and_then(parties),
+        }),
+        FetchOutcome::NotFound => FetchOutcome::NotFound,
+        FetchOutcome::Unavailable { after } => FetchOutcome::Unavailable { after },
+        FetchOutcome::Unsupported => FetchOutcome::Unsupported,
+        FetchOutcome::Refused => FetchOutcome::Refused,
+    }
+}
+
+fn parties(answer: &Answer) -> Option<Parties> {
+    let call = wire::parse::<wire::Call>(&answer.body)?;
+    let direction = match call.direction.as_deref()? {
+        "inbound" => Direction::Inbound,
+        "outbound" => Direction::Outbound,
+        _ => return None,
+    };
+    Some(Parties {
+        direction,
+        from: call.from?.number?,
+        to: call.to?.number?,
+    })
+}
+
 /// What a page of calls tells of a lost dial.
 #[derive(Debug, PartialEq)]
 pub(super) enum Page {
@@ -186,6 +215,7 @@ pub(super) fn live(cursor: Option<&str>, heard: &Heard) -> LiveOutcome {
         Some(LiveCall {
             provider_call_id: call.uuid.clone().filter(|id| is_uuid(id))?,
             call_id: None,
+            account_named: false,
             host: None,
             since: call.start_time.as_deref().and_then(wire::instant),
         })
@@ -194,6 +224,8 @@ pub(super) fn live(cursor: Option<&str>, heard: &Heard) -> LiveOutcome {
         Ok(next) => LiveOutcome::Page {
             calls: calls.collect(),
             next: place.next(next),
+            // Other regions keep theirs.
+            whole: false,
         },
         Err(Cut) => UNCLEAR,
     }

@@ -494,6 +494,7 @@ fn what_lives_is_read_status_by_status_to_the_last_page() {
     let living = LiveCall {
         provider_call_id: ID.to_owned(),
         call_id: None,
+        account_named: false,
         host: None,
         since: None,
     };
@@ -509,6 +510,7 @@ fn what_lives_is_read_status_by_status_to_the_last_page() {
         let expected = LiveOutcome::Page {
             calls: vec![living.clone()],
             next: next.map(str::to_owned),
+            whole: false,
         };
         assert_eq!(page(cursor, list(count, &calls)), expected, "{cursor:?}");
     }

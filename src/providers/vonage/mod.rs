@@ -37,8 +37,8 @@ use crate::{
     domain::{
         call::EndReason,
         provider::{
-            Answered, DialOutcome, FetchOutcome, HangUpOutcome, LiveOutcome, LookupOutcome,
-            ProviderAnswer,
+            Answered, Description, DialOutcome, FetchOutcome, HangUpOutcome, LiveOutcome,
+            LookupOutcome, ProviderAnswer,
         },
     },
     outbound::{self, Reach},
@@ -142,6 +142,20 @@ impl Vonage {
         answered(map::fetch(call.id, &heard), account, &heard)
     }
 
+    async fn ask_for_description(
+        &self,
+        account: &Account,
+        call: ProviderCall<'_>,
+    ) -> Answered<FetchOutcome<Description>> {
+        // What cannot be an id of theirs is nobody's call.
+        let http = match request::fetch(account, call, self.stamp()) {
+            Ok(http) => http,
+            Err(problem) => return not_asked(FetchOutcome::NotFound, problem),
+        };
+        let heard = self.ask(http, MAX_CALL_BYTES).await;
+        answered(map::describe(call.id, &heard), account, &heard)
+    }
+
     /// Page by page, each within the deadline of a read.
     async fn ask_for_dial(
         &self,
@@ -214,6 +228,14 @@ impl CallControl for Vonage {
         call: ProviderCall<'a>,
     ) -> BoxFuture<'a, Answered<FetchOutcome>> {
         Box::pin(self.ask_for_call(account, call))
+    }
+
+    fn describe<'a>(
+        &'a self,
+        account: &'a Account,
+        call: ProviderCall<'a>,
+    ) -> BoxFuture<'a, Answered<FetchOutcome<Description>>> {
+        Box::pin(self.ask_for_description(account, call))
     }
 
     fn find_dial<'a>(

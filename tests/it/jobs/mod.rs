@@ -2,4 +2,5 @@
 
 mod dial_call;
 mod hang_up_call;
+mod hunt_orphans;
 mod listeners;

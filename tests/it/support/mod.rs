@@ -5,6 +5,7 @@ pub mod app;
 pub mod client;
 pub mod contents;
 pub mod database;
+pub mod elsewhere;
 pub mod line;
 pub mod operations;
 pub mod raw;

@@ -1,5 +1,6 @@
 //! `/api/v1/calls`.
 
+pub(in crate::http) mod adopt;
 pub(in crate::http) mod count;
 pub(in crate::http) mod create;
 pub(in crate::http) mod delete;

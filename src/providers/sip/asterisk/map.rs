@@ -190,6 +190,8 @@ pub(super) fn live(ours: &[String], heard: &Heard) -> LiveOutcome {
         let id = channel.id.filter(|id| ours.contains(id))?;
         is_channel_id(&id).then(|| LiveCall {
             call_id: id.parse().ok(),
+            // The name is ours, but says nothing of which installation gave it.
+            account_named: false,
             provider_call_id: id,
             host: None,
             since: channel.creationtime.as_deref().and_then(wire::instant),
@@ -198,6 +200,8 @@ pub(super) fn live(ours: &[String], heard: &Heard) -> LiveOutcome {
     LiveOutcome::Page {
         calls: calls.collect(),
         next: None,
+        // A channel that left the application lives on.
+        whole: false,
     }
 }
 

@@ -266,6 +266,7 @@ fn what_lives_is_what_the_application_is_told_of() {
     ]);
     let since = Some("2026-11-21T13:25:43.678Z".parse().unwrap());
     let live = |id: &str, call_id| LiveCall {
+        account_named: false,
         provider_call_id: id.to_owned(),
         call_id,
         host: None,
@@ -274,6 +275,7 @@ fn what_lives_is_what_the_application_is_told_of() {
     assert_eq!(
         map::live(&ours, &heard(200, all)),
         LiveOutcome::Page {
+            whole: false,
             calls: vec![live(&id, Some(CALL)), live(INCOMING, None)],
             next: None,
         }

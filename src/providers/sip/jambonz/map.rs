@@ -175,6 +175,7 @@ pub(super) fn live(heard: &Heard) -> LiveOutcome {
         Some(LiveCall {
             provider_call_id: id,
             call_id,
+            account_named: false,
             host: None,
             since: None,
         })
@@ -182,6 +183,7 @@ pub(super) fn live(heard: &Heard) -> LiveOutcome {
     LiveOutcome::Page {
         calls: calls.collect(),
         next: None,
+        whole: true,
     }
 }
 

@@ -276,12 +276,14 @@ fn what_lives_is_listed_with_our_reference() {
         call("over", "completed", json!({})),
     ]);
     let live = |sid: &str, call_id| LiveCall {
+        account_named: false,
         provider_call_id: sid.to_owned(),
         call_id,
         host: None,
         since: None,
     };
     let page = LiveOutcome::Page {
+        whole: true,
         calls: vec![live(SID, Some(CALL)), live("other", None)],
         next: None,
     };
