@@ -4,6 +4,7 @@
 //! tenant's table takes the [`crate::domain::OrgScope`]. No transaction spans two round trips: a
 //! future that is dropped, and a process that is killed, leaves nothing open or half done.
 
+pub mod admission;
 pub mod agents;
 pub mod audit_entries;
 pub mod call_facts;
@@ -23,7 +24,7 @@ mod wake;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 
-use std::{future::Future, str::FromStr, time::Duration};
+use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool,
@@ -66,6 +67,8 @@ impl Default for Options {
 pub struct Db {
     pool: PgPool,
     workers: PgPool,
+    /// The places at the requests' connections; jobs bound themselves.
+    places: Option<Arc<admission::Places>>,
     deadline: Duration,
     wake: Wake,
 }
@@ -98,6 +101,10 @@ impl Db {
         Ok(Self {
             pool: pool(options.request_connections),
             workers: pool(options.worker_connections),
+            places: Some(Arc::new(admission::Places::new(
+                options.request_connections,
+                options.acquire_timeout,
+            ))),
             deadline: options.acquire_timeout + options.statement_timeout,
             wake: Wake::default(),
         })
@@ -108,6 +115,7 @@ impl Db {
     pub fn for_workers(&self) -> Self {
         Self {
             pool: self.workers.clone(),
+            places: None,
             ..self.clone()
         }
     }
@@ -137,6 +145,10 @@ impl Db {
         doing: &'static str,
         statement: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> Result<T> {
+        let _place = match &self.places {
+            Some(places) => Some(places.take().await?),
+            None => None,
+        };
         match tokio::time::timeout(self.deadline, statement).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(constraint::to_error(doing, error)),

@@ -19,12 +19,14 @@ use crate::domain::{ProviderAccountId, Timestamp, job::JobKind};
 /// When a job that found no place is tried again.
 const TRY_AGAIN_AFTER: time::Duration = time::Duration::seconds(1);
 
-/// What is bounded apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is bounded apart, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
     HangUps,
     Instructions,
     Dials,
+    /// By the sweep, which bounds them itself; an account is held when it did not answer.
+    Reads,
 }
 
 impl Lane {
@@ -40,7 +42,7 @@ impl Lane {
     fn places(self) -> usize {
         match self {
             Self::HangUps => 128,
-            Self::Instructions | Self::Dials => 32,
+            Self::Instructions | Self::Dials | Self::Reads => 32,
         }
     }
 
@@ -49,7 +51,7 @@ impl Lane {
     pub(super) fn per_claim(self) -> usize {
         match self {
             Self::HangUps => 32,
-            Self::Instructions | Self::Dials => 16,
+            Self::Instructions | Self::Dials | Self::Reads => 16,
         }
     }
 
@@ -57,7 +59,7 @@ impl Lane {
     fn most_waiting(self) -> usize {
         match self {
             Self::HangUps => 512,
-            Self::Instructions | Self::Dials => 128,
+            Self::Instructions | Self::Dials | Self::Reads => 128,
         }
     }
 
@@ -65,7 +67,7 @@ impl Lane {
     /// listens into silence where a call is to be told what to do.
     fn longest_hold(self) -> time::Duration {
         match self {
-            Self::HangUps | Self::Instructions => time::Duration::seconds(10),
+            Self::HangUps | Self::Instructions | Self::Reads => time::Duration::seconds(10),
             Self::Dials => time::Duration::seconds(60),
         }
     }
@@ -79,7 +81,7 @@ pub(super) struct Accounts(Mutex<HashMap<ProviderAccountId, Gate>>);
 struct Gate {
     /// Who holds a place or waits for one.
     visitors: usize,
-    lanes: [Places; 3],
+    lanes: [Places; 4],
 }
 
 struct Places {
@@ -114,16 +116,18 @@ impl Gate {
                 places(Lane::HangUps),
                 places(Lane::Instructions),
                 places(Lane::Dials),
+                places(Lane::Reads),
             ],
         }
     }
 
     fn lane(&mut self, lane: Lane) -> &mut Places {
-        let [hang_ups, instructions, dials] = &mut self.lanes;
+        let [hang_ups, instructions, dials, reads] = &mut self.lanes;
         match lane {
             Lane::HangUps => hang_ups,
             Lane::Instructions => instructions,
             Lane::Dials => dials,
+            Lane::Reads => reads,
         }
     }
 
@@ -228,6 +232,11 @@ impl Accounts {
             accounts: Arc::clone(self),
         };
         Ok((visit, places))
+    }
+
+    /// Whether the account is left alone now.
+    pub(super) fn is_held(&self, id: ProviderAccountId, lane: Lane, now: Timestamp) -> bool {
+        self.not_held(id, lane, now).is_err()
     }
 
     fn not_held(&self, id: ProviderAccountId, lane: Lane, now: Timestamp) -> Result<(), Timestamp> {

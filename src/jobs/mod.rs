@@ -151,7 +151,7 @@ enum Heard {
     Accepted,
     /// With the status that said so.
     CredentialsRefused(Option<u16>),
-    /// `Retry-After`.
+    /// `Retry-After`, or how long an account that is silent is left alone.
     NotNow(time::Duration),
     Nothing,
 }
