@@ -18,6 +18,8 @@
 //! | how a provider is asked to hang up, and how often | `jobs/kinds/hang_up_call.rs` |
 //! | what becomes of a dial whose answer was lost | `jobs/kinds/dial_call.rs` |
 //! | how due webhooks are taken, and how one is sent | `jobs/deliveries.rs`, `jobs/kinds/deliver_webhook.rs` |
+//! | how a websocket to a provider is held, and by whom | `jobs/listeners/`, `db/listeners.rs` |
+//! | what a provider told, whichever way it came | `app/calls/hear.rs` |
 //! | what is asked again without anybody asking | `jobs/kinds/reconcile_calls.rs` |
 //! | which loops run, and how often | `jobs/mod.rs`, `jobs/loops.rs` |
 //! | how Twilio is told | `providers/twilio/request.rs` |

@@ -59,7 +59,7 @@ impl Node {
         let (address, operator_address) = (local(&listener)?, local(&operator)?);
         let (fast_lane, fresh) = FastLane::new();
         let app = app(&config, &ambient, fast_lane)?;
-        let providers = Arc::new(registry(&config)?);
+        let providers = Arc::new(registry(&config, &ambient)?);
         let metrics = Arc::new(Metrics::default());
         let public_url: Arc<str> = public_url(&config, address).into();
         let worker = Worker::new(Jobs::new(JobParts {
@@ -165,13 +165,13 @@ fn reach(config: &Config) -> Reach {
     }
 }
 
-fn registry(config: &Config) -> Result<Registry> {
+fn registry(config: &Config, ambient: &Ambient) -> Result<Registry> {
     let deadlines = Deadlines {
         connect: config.providers.connect_timeout,
         hang_up: config.providers.hang_up_timeout,
         dial: config.providers.dial_timeout,
     };
-    Registry::new(reach(config), deadlines)
+    Registry::new(reach(config), deadlines, ambient)
         .map_err(|error| Error::internal("prepare the connections to providers", error))
 }
 

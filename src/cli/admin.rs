@@ -74,7 +74,8 @@ pub(super) enum Command {
         agent_id: AgentId,
         #[arg(long)]
         provider: ProviderKind,
-        /// The provider's name for the account (twilio: AC…; telnyx: the connection's id)
+        /// The provider's name for the account (twilio: AC…; telnyx: the connection's id; vonage: the
+        /// application's id)
         #[arg(long)]
         external_id: String,
         /// The agent's number on the account, E.164

@@ -3,6 +3,7 @@
 //! `.env.example` lists every variable with its default; a test compares it with [`VARIABLES`].
 
 mod read;
+mod variables;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +13,8 @@ use crate::{
     telemetry::log::Format,
 };
 
-pub use read::{Fault, VARIABLES, from_environment, from_variables};
+pub use read::{Fault, from_environment, from_variables};
+pub use variables::VARIABLES;
 
 /// Everything that a node can be told.
 #[derive(Clone, Debug)]

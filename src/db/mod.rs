@@ -16,6 +16,7 @@ pub mod hangup_attempts;
 pub mod idempotency;
 pub mod invariants;
 pub mod jobs;
+pub mod listeners;
 pub mod migrate;
 pub mod organizations;
 pub mod provider_accounts;

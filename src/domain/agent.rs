@@ -16,7 +16,8 @@ pub struct AgentSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum Answer {
-    /// A sentence, spoken by the provider; then the call is over.
+    /// A sentence, spoken by the provider; then the call is over. Where the provider has the
+    /// conversation itself, its model's instructions.
     Say { text: String },
     /// Both directions of audio go to a websocket of the customer's.
     Stream { url: String },

@@ -23,6 +23,7 @@ pub enum ErrorCode {
     WebhookEndpointNotFound,
     MethodNotAllowed,
     CallActive,
+    CallKept,
     CallStatusMismatch,
     AgentNotPublished,
     DuplicateReference,

@@ -20,6 +20,7 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::WebhookEndpointNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
+        | ErrorCode::CallKept
         | ErrorCode::CallStatusMismatch
         | ErrorCode::AgentNotPublished
         | ErrorCode::DuplicateReference

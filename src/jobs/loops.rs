@@ -34,6 +34,8 @@ impl Worker {
             drop(tasks.spawn(async move { worker.deliveries().await }));
         }
         let worker = self.clone();
+        drop(tasks.spawn(async move { worker.keep_listening().await }));
+        let worker = self.clone();
         drop(tasks.spawn(async move {
             worker
                 .every("reconcile calls", RECONCILE_EVERY, || worker.reconcile())
@@ -141,7 +143,7 @@ impl Worker {
     }
 
     /// Waits about as long as `pause`, spread so that nodes do not march in step. True: stop.
-    async fn paused(&self, pause: Duration) -> bool {
+    pub(super) async fn paused(&self, pause: Duration) -> bool {
         let ambient = &self.jobs.app.ambient;
         let spread = pause.mul_f64(0.8 + 0.4 * ambient.entropy.unit());
         tokio::time::timeout(spread, ambient.tasks.stopping())

@@ -39,6 +39,9 @@ const KEYS_DEAD_AFTER: time::Duration = time::Duration::seconds(45);
 /// How long a report waits for its call to become known.
 const PARKED_KEPT: time::Duration = time::Duration::days(1);
 
+/// How long the lease of a websocket that nobody wants any more is kept after it ran out.
+const LISTENERS_KEPT: time::Duration = time::Duration::minutes(5);
+
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
@@ -154,6 +157,7 @@ impl Worker {
         let quiet =
             time::Duration::try_from(self.jobs.bounds.quiet_after).unwrap_or(time::Duration::MAX);
         db::idempotency::purge(db, now.plus(-KEYS_KEPT), now.plus(-KEYS_DEAD_AFTER)).await?;
+        db::listeners::purge(db, now.plus(-LISTENERS_KEPT)).await?;
         let most = kinds::reconcile_calls::MOST_PER_ROUND;
         self.apply_parked(now, most).await?;
         let overdue = db::calls::overdue(db, now.plus(-quiet), now, most).await?;

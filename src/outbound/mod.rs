@@ -6,6 +6,7 @@
 
 pub mod guard;
 mod resolver;
+pub mod ws;
 
 use std::{sync::Arc, time::Duration};
 
@@ -117,7 +118,13 @@ impl Client {
             .headers(request.headers)
             .body(request.body);
         #[expect(clippy::disallowed_methods, reason = "the one place that sends")]
-        let mut response = built.send().await.map_err(failure)?;
+        let response = built.send().await.map_err(failure)?;
+        Answer::read(response, max_body).await
+    }
+}
+
+impl Answer {
+    async fn read(mut response: reqwest::Response, max_body: usize) -> Result<Self, Failure> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
@@ -127,15 +134,13 @@ impl Client {
                 break;
             }
         }
-        Ok(Answer {
+        Ok(Self {
             status,
             headers,
             body: body.into(),
         })
     }
-}
 
-impl Answer {
     /// The value of a header, when it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

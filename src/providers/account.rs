@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{telnyx, twilio};
+use super::{openai, telnyx, twilio, vonage};
 use crate::domain::{OrganizationId, ProviderAccountId, provider::ProviderKind};
 
 /// An account at a provider, ready to be used.
@@ -27,6 +27,8 @@ pub struct Account {
 pub enum Credentials {
     Twilio(twilio::Keys),
     Telnyx(telnyx::Keys),
+    Vonage(vonage::Keys),
+    Openai(openai::Keys),
 }
 
 /// What is wrong with credentials. Holds no part of them.
@@ -47,6 +49,8 @@ impl Credentials {
         match kind {
             ProviderKind::Twilio => twilio::Keys::parse(&members).map(Self::Twilio),
             ProviderKind::Telnyx => telnyx::Keys::parse(&members).map(Self::Telnyx),
+            ProviderKind::Vonage => vonage::Keys::parse(&members).map(Self::Vonage),
+            ProviderKind::Openai => openai::Keys::parse(&members).map(Self::Openai),
         }
     }
 }

@@ -18,9 +18,11 @@
 mod account;
 mod answer;
 mod base_url;
+pub mod openai;
 pub mod registry;
 pub mod telnyx;
 pub mod twilio;
+pub mod vonage;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -38,6 +40,7 @@ use crate::domain::{
     },
 };
 
+pub use crate::domain::provider::{IncomingCall, Told};
 pub use account::{Account, Credentials, CredentialsProblem};
 pub use registry::Registry;
 
@@ -75,6 +78,9 @@ pub struct ProviderCall<'a> {
     pub id: &'a str,
     /// The host that the provider keeps it at ([`Observation::host`]); `None`: not known.
     pub host: Option<&'a str>,
+    /// Whether we have evidence that it was answered: for a provider that does not tell a call that
+    /// is over from one that never was.
+    pub answered: bool,
 }
 
 impl<'a> ProviderCall<'a> {
@@ -83,12 +89,17 @@ impl<'a> ProviderCall<'a> {
         Some(Self {
             id: call.provider_call_id.as_deref()?,
             host: call.provider_host.as_deref(),
+            answered: call.answered_at.is_some(),
         })
     }
 
     /// A call at a provider that keeps all of them in one place.
     pub fn named(id: &'a str) -> Self {
-        Self { id, host: None }
+        Self {
+            id,
+            host: None,
+            answered: false,
+        }
     }
 }
 
@@ -307,36 +318,6 @@ pub struct Callback {
     pub sequence: Option<i64>,
     /// All of it, as JSON without U+0000, which PostgreSQL cannot hold. Personal data.
     pub raw: Value,
-}
-
-/// What a callback tells.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Told {
-    /// How a call is doing.
-    Progress(Observation),
-    /// A call came in.
-    Incoming(IncomingCall),
-    /// The call has done all that it was told to: it is to be ended.
-    Finished {
-        /// The provider's name for it.
-        provider_call_id: String,
-    },
-    /// Nothing about a call's progress, or in a word that we do not know.
-    Nothing,
-}
-
-/// A call that came in, as its provider tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IncomingCall {
-    pub provider_call_id: String,
-    /// Who calls: a number in E.164, or whatever the provider has for one that is withheld.
-    pub from: String,
-    /// The number that was called, by which its organisation and agent are found.
-    pub to: String,
-    /// As [`Observation::host`].
-    pub host: Option<String>,
-    /// Whether our answer to the callback answers the call, and no report of that will follow.
-    pub answered_by_reply: bool,
 }
 
 /// Why a callback is not taken.

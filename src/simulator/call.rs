@@ -258,6 +258,10 @@ impl Line {
         self.record.state = State::InProgress;
         self.record.answered_at = Some(now);
         self.report(Event::Answered, now, effects);
+        // One that came in has asked already.
+        if !self.record.inbound {
+            self.report(Event::Asks, now, effects);
+        }
         self.later(self.script.talk(), Moment::TalkedOut, effects);
         self.later(Some(self.time_limit), Moment::TimeLimit, effects);
     }

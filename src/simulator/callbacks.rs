@@ -13,8 +13,9 @@ use super::{
     call::{CopyKind, Delivered, Event, LineNumber},
     exchange::Dispatch,
     fault::Act,
+    openai,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 
 /// How long a customer may take to answer.
@@ -76,6 +77,11 @@ async fn send(
     let request = match report.call.provider {
         ProviderKind::Twilio => twilio::callback(report, target, &secret, token),
         ProviderKind::Telnyx => telnyx::callback(report, target, &secret, token, board.now()),
+        ProviderKind::Vonage => {
+            let here = (board.now(), board.address());
+            vonage::callback(report, target, &secret, token, here)
+        }
+        ProviderKind::Openai => openai::callback(report, target, &secret, token, board.now()),
     };
     let Some(request) = request else {
         return (Vec::new(), None);
@@ -102,7 +108,14 @@ fn heed(board: &Arc<Switchboard>, dispatch: &Dispatch, answer: &outbound::Answer
     let call = &dispatch.report.call;
     match (call.provider, dispatch.report.event) {
         (ProviderKind::Twilio, Event::Arrived) => twilio::heed(board, call, answer),
-        (ProviderKind::Twilio | ProviderKind::Telnyx, _) => {}
+        (ProviderKind::Vonage, Event::Arrived | Event::Asks) => vonage::heed(board, call, answer),
+        (
+            ProviderKind::Twilio
+            | ProviderKind::Telnyx
+            | ProviderKind::Vonage
+            | ProviderKind::Openai,
+            _,
+        ) => {}
     }
 }
 

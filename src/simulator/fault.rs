@@ -25,6 +25,8 @@ pub(super) enum Operation {
     Fetch,
     List,
     Callback,
+    /// The opening of a websocket.
+    Socket,
 }
 
 /// Whether a request fails before or after the provider acted on it.
@@ -162,7 +164,11 @@ impl FaultOrder {
             Operation::Callback if !of_callbacks => {
                 Err("a callback takes delay_ms, duplicate, reorder, drop or forge".to_owned())
             }
-            Operation::Create | Operation::Hangup | Operation::Fetch | Operation::List
+            Operation::Create
+            | Operation::Hangup
+            | Operation::Fetch
+            | Operation::List
+            | Operation::Socket
                 if !of_requests =>
             {
                 Err("a request takes respond, delay_ms or reset".to_owned())

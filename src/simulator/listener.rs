@@ -18,7 +18,10 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::pace;
+use super::{
+    pace,
+    websocket::{self, Session, Socket},
+};
 use crate::ambient::{Ambient, Tasks};
 
 /// The longest request body that is read, in bytes.
@@ -89,11 +92,22 @@ impl Reply {
 }
 
 /// What becomes of a request.
-#[derive(Debug)]
 pub(super) enum Handled {
     Answer(Reply),
     /// The connection is closed without a byte of answer.
     Abort,
+    /// The connection becomes a websocket.
+    Socket(Session),
+}
+
+impl Handled {
+    /// An answer of 101 becomes the websocket of `session`; all else stays as it is.
+    pub(super) fn with_socket(self, session: Session) -> Self {
+        match self {
+            Self::Answer(reply) if reply.status == 101 => Self::Socket(session),
+            other => other,
+        }
+    }
 }
 
 /// Told to hyper so that it drops the connection.
@@ -156,8 +170,11 @@ where
 {
     // Refused on a connection that is gone already; reading from it will tell.
     drop(stream.set_nodelay(true));
-    let service = service_fn(move |request| respond(request, handle.clone()));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let spawning = tasks.clone();
+    let service = service_fn(move |request| respond(request, handle.clone(), spawning.clone()));
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -171,20 +188,39 @@ where
 }
 
 async fn respond<H, F>(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     handle: H,
+    tasks: Tasks,
 ) -> Result<Response<Full<Bytes>>, Aborted>
 where
     H: Fn(Asked) -> F,
     F: Future<Output = Handled>,
 {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let accepted = websocket::accept(request.headers());
     let asked = match read(request).await {
         Ok(asked) => asked,
         Err(reply) => return Ok(reply.into_response()),
     };
-    match handle(asked).await {
-        Handled::Answer(reply) => Ok(reply.into_response()),
-        Handled::Abort => Err(Aborted),
+    match (handle(asked).await, accepted) {
+        (Handled::Answer(reply), _) => Ok(reply.into_response()),
+        (Handled::Abort, _) => Err(Aborted),
+        (Handled::Socket(_), None) => Ok(Reply::empty(426).into_response()),
+        (Handled::Socket(session), Some(accepted)) => {
+            let stopping = tasks.clone();
+            drop(tasks.spawn(async move {
+                let work = async {
+                    if let Ok(upgraded) = upgrade.await {
+                        session(Socket::over(upgraded).await).await;
+                    }
+                };
+                tokio::select! {
+                    () = work => {}
+                    () = stopping.stopping() => {}
+                }
+            }));
+            Ok(accepted.into_response())
+        }
     }
 }
 

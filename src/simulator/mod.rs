@@ -21,6 +21,7 @@ mod callbacks;
 mod exchange;
 mod fault;
 mod listener;
+mod openai;
 mod pace;
 mod receiver;
 mod report;
@@ -31,6 +32,8 @@ mod telnyx;
 #[cfg(test)]
 mod tests;
 mod twilio;
+mod vonage;
+mod websocket;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -46,7 +49,8 @@ use switchboard::Switchboard;
 pub struct SimulatedAccount {
     pub provider: ProviderKind,
     /// The provider's name for the account: `AC` and 32 hexadecimal digits at Twilio, the digits of
-    /// a connection at Telnyx.
+    /// a connection at Telnyx, the application's UUID at Vonage, `proj_` and more of a project at
+    /// OpenAI.
     pub external_id: String,
     /// Any text that nobody guesses. What requests authenticate with and callbacks are signed with
     /// comes from it: at Twilio it is the auth token itself.
@@ -62,6 +66,8 @@ impl SimulatedAccount {
         match self.provider {
             ProviderKind::Twilio => json!({ "auth_token": self.secret }),
             ProviderKind::Telnyx => telnyx::credentials(&self.external_id, &self.secret),
+            ProviderKind::Vonage => vonage::credentials(&self.external_id, &self.secret),
+            ProviderKind::Openai => openai::credentials(&self.secret),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Event {
     Arrived,
     /// A sentence that the customer wanted spoken has been.
     Spoken,
+    /// Somebody answered, and the customer is asked what the call is to do.
+    Asks,
 }
 
 /// Where reports go, and which.

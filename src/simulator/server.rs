@@ -15,9 +15,10 @@ use super::{
     exchange::{ActRefused, PartyAct},
     fault::FaultOrder,
     listener::{self, Asked, Handled, Reply},
+    openai,
     script::ScriptChange,
     switchboard::Switchboard,
-    telnyx, twilio,
+    telnyx, twilio, vonage,
 };
 use crate::{
     ambient::Ambient,
@@ -28,7 +29,7 @@ use crate::{
 const ROUTES: &str = "GET /_sim/calls, GET /_sim/calls/{id}, \
     POST /_sim/calls/{id}/answer|hangup|busy|no-answer|fail, POST /_sim/inbound, \
     POST /_sim/faults, \
-    POST /_sim/script, POST /_sim/accounts, GET /_sim/stats, DELETE /_sim";
+    POST /_sim/script, POST /_sim/accounts, POST /_sim/sockets/break, GET /_sim/stats, DELETE /_sim";
 
 /// Listens, lets the accounts in, and serves in the background.
 pub(super) async fn start(
@@ -51,6 +52,7 @@ pub(super) async fn start(
         answer(Arc::clone(&serving), asked)
     })
     .await?;
+    board.listens_at(address);
     Ok((address, board))
 }
 
@@ -62,6 +64,8 @@ async fn answer(board: Arc<Switchboard>, asked: Asked) -> Handled {
     match provider {
         ProviderKind::Twilio => twilio::answer(board, asked, path).await,
         ProviderKind::Telnyx => telnyx::answer(board, asked, path).await,
+        ProviderKind::Vonage => vonage::answer(board, asked, path).await,
+        ProviderKind::Openai => openai::answer(board, asked, path).await,
     }
 }
 
@@ -94,6 +98,10 @@ fn control(board: &Arc<Switchboard>, asked: &Asked) -> Reply {
         (&Method::POST, ("_sim", "faults", "", "", None)) => order_fault(board, &asked.body),
         (&Method::POST, ("_sim", "script", "", "", None)) => change_script(board, &asked.body),
         (&Method::POST, ("_sim", "accounts", "", "", None)) => admit(board, &asked.body),
+        (&Method::POST, ("_sim", "sockets", "break", "", None)) => {
+            board.break_sockets();
+            Reply::empty(204)
+        }
         (&Method::GET, ("_sim", "stats", "", "", None)) => Reply::json(200, &board.stats()),
         (&Method::DELETE, ("_sim", "", "", "", None)) => {
             board.with(super::exchange::Exchange::forget);
@@ -203,6 +211,8 @@ fn call_in(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
             id: match wanted.provider {
                 ProviderKind::Twilio => twilio::call_id(bytes),
                 ProviderKind::Telnyx => telnyx::call_id(bytes),
+                ProviderKind::Vonage => vonage::call_id(bytes),
+                ProviderKind::Openai => openai::call_id(bytes),
             },
             account: account.to_owned(),
             to: wanted.to,

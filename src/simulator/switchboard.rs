@@ -4,14 +4,16 @@
 //! when the tasks stop.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use serde::Serialize;
+use tokio::sync::{Notify, futures::Notified};
 
 use super::{
     call::Effect,
@@ -33,6 +35,10 @@ pub(super) struct Switchboard {
     pub(super) client: outbound::Client,
     exchange: Mutex<Exchange>,
     counters: Counters,
+    /// Set once, when the listener is bound.
+    address: OnceLock<SocketAddr>,
+    sockets: Notify,
+    moves: Notify,
 }
 
 #[derive(Default)]
@@ -41,6 +47,7 @@ struct Counters {
     hangups: AtomicU64,
     fetches: AtomicU64,
     lists: AtomicU64,
+    sockets: AtomicU64,
     hangups_in_flight: AtomicU64,
     max_in_flight_hangups: AtomicU64,
 }
@@ -52,6 +59,8 @@ pub(super) struct Stats {
     hangups: u64,
     fetches: u64,
     lists: u64,
+    /// Requests to open a websocket.
+    sockets: u64,
     /// The most hang-up requests that were under way at one time.
     max_in_flight_hangups: u64,
 }
@@ -63,7 +72,31 @@ impl Switchboard {
             client,
             exchange: Mutex::default(),
             counters: Counters::default(),
+            address: OnceLock::new(),
+            sockets: Notify::new(),
+            moves: Notify::new(),
         }
+    }
+
+    pub(super) fn listens_at(&self, address: SocketAddr) {
+        self.address.get_or_init(|| address);
+    }
+
+    /// Where the simulator listens; no call comes about before it does.
+    pub(super) fn address(&self) -> SocketAddr {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.address.get().copied().unwrap_or(nowhere)
+    }
+
+    /// Completes when the websockets that are open now are to break, as connections do. It misses
+    /// nothing from when it is made, so one is made when a websocket is opened.
+    pub(super) fn sockets_break(&self) -> Notified<'_> {
+        self.sockets.notified()
+    }
+
+    /// Breaks every open websocket without a closing.
+    pub(super) fn break_sockets(&self) {
+        self.sockets.notify_waiters();
     }
 
     /// Does `work` on the exchange and sets going what follows from it.
@@ -76,7 +109,18 @@ impl Switchboard {
         for effect in effects {
             self.follow(effect);
         }
+        self.moves.notify_waiters();
         output
+    }
+
+    /// Looks at the exchange and changes nothing.
+    pub(super) fn look<T>(&self, work: impl FnOnce(&Exchange) -> T) -> T {
+        work(&self.exchange.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Completes when something may have moved in the exchange.
+    pub(super) fn moved(&self) -> Notified<'_> {
+        self.moves.notified()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -154,6 +198,7 @@ impl Switchboard {
             Operation::Hangup => &self.counters.hangups,
             Operation::Fetch => &self.counters.fetches,
             Operation::List => &self.counters.lists,
+            Operation::Socket => &self.counters.sockets,
             Operation::Callback => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -176,6 +221,7 @@ impl Switchboard {
             hangups: counters.hangups.load(Ordering::Relaxed),
             fetches: counters.fetches.load(Ordering::Relaxed),
             lists: counters.lists.load(Ordering::Relaxed),
+            sockets: counters.sockets.load(Ordering::Relaxed),
             max_in_flight_hangups: counters.max_in_flight_hangups.load(Ordering::Relaxed),
         }
     }
@@ -187,6 +233,7 @@ impl Switchboard {
             &counters.hangups,
             &counters.fetches,
             &counters.lists,
+            &counters.sockets,
             &counters.max_in_flight_hangups,
         ] {
             counter.store(0, Ordering::Relaxed);

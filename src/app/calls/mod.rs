@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod end;
 pub mod ends;
+pub mod hear;
 pub mod observe;
 pub mod receive;
 pub mod record_dial;

@@ -173,6 +173,13 @@ fn draft(
             "must be a number of your organisation on the account to dial through; or assign a number to the agent",
         ));
     };
+    if !account.provider.places_calls() {
+        return Err(Error::field(
+            "/provider_account_id",
+            "takes_calls_only",
+            "must be an account that places calls: this one's provider only takes them. Name another account, or a number of one as from",
+        ));
+    }
     if new.test && !account.simulated {
         return Err(Error::field(
             "/provider_account_id",

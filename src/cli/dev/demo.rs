@@ -77,6 +77,8 @@ fn external_id(provider: ProviderKind, ambient: &Ambient) -> String {
             let number = random.as_u128() % 9_000_000_000_000_000_000;
             (number + 1_000_000_000_000_000_000).to_string()
         }
+        ProviderKind::Vonage => random.to_string(),
+        ProviderKind::Openai => format!("proj_{}", random.simple()),
     }
 }
 
@@ -85,6 +87,8 @@ fn number(provider: ProviderKind) -> &'static str {
     match provider {
         ProviderKind::Twilio => "+15550100",
         ProviderKind::Telnyx => "+15550110",
+        ProviderKind::Vonage => "+15550120",
+        ProviderKind::Openai => "+15550140",
     }
 }
 

@@ -279,3 +279,32 @@ pub async fn overdue(
         .map(|row| (row.organization_id, row.id))
         .collect())
 }
+
+/// Live calls of an account that were placed and that nothing was heard of since `heard_before`,
+/// the longest unheard first.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn unheard(
+    db: &Db,
+    scope: OrgScope,
+    account_id: ProviderAccountId,
+    heard_before: Timestamp,
+    limit: i64,
+) -> Result<Vec<CallId>> {
+    db.run(
+        "find an account's live calls",
+        sqlx::query_scalar!(
+            "/* db::calls::unheard */ SELECT id FROM calls
+            WHERE organization_id = $1 AND provider_account_id = $2 AND ended_at IS NULL
+                AND provider_call_id IS NOT NULL AND heard_at < $3
+            ORDER BY heard_at LIMIT $4",
+            scope.id() as OrganizationId,
+            account_id as ProviderAccountId,
+            heard_before as Timestamp,
+            limit
+        )
+        .fetch_all(&db.pool),
+    )
+    .await
+}

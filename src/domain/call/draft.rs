@@ -37,9 +37,9 @@ pub fn receive(call: Call) -> Change {
         change: Change::new(call),
     };
     let created_at = draft.change.call.created_at;
+    draft.fact(FactType::Started, CallStatus::Initiating, created_at);
     draft.call().status = CallStatus::Ringing;
     draft.call().ringing_at = Some(created_at);
-    draft.fact(FactType::Started, CallStatus::Initiating, created_at);
     draft.fact(FactType::Ringing, CallStatus::Initiating, created_at);
     if draft.change.call.provider.is_commanded() {
         draft.change.jobs.push(JobKind::AnswerCall);

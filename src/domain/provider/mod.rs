@@ -2,6 +2,7 @@
 
 mod observation;
 mod outcome;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use outcome::{
     Answered, DialOutcome, FetchOutcome, HangUpOutcome, InstructOutcome, LiveCall, LiveOutcome,
     LookupOutcome, ProviderAnswer,
 };
+pub use told::{IncomingCall, Told};
 
 /// Who carries a call.
 #[derive(
@@ -35,6 +37,8 @@ pub use outcome::{
 pub enum ProviderKind {
     Twilio,
     Telnyx,
+    Vonage,
+    Openai,
 }
 
 impl ProviderKind {
@@ -47,9 +51,14 @@ impl ProviderKind {
     /// provider asks.
     pub fn is_commanded(self) -> bool {
         match self {
-            Self::Twilio => false,
-            Self::Telnyx => true,
+            Self::Twilio | Self::Vonage => false,
+            Self::Telnyx | Self::Openai => true,
         }
+    }
+
+    /// Whether calls can be placed through it, and not only come in.
+    pub fn places_calls(self) -> bool {
+        self != Self::Openai
     }
 
     /// The name as the provider itself writes it, for sentences.
@@ -57,6 +66,8 @@ impl ProviderKind {
         match self {
             Self::Twilio => "Twilio",
             Self::Telnyx => "Telnyx",
+            Self::Vonage => "Vonage",
+            Self::Openai => "OpenAI",
         }
     }
 }

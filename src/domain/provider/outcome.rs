@@ -80,6 +80,8 @@ pub enum FetchOutcome {
     },
     /// Credentials refused.
     Refused,
+    /// The provider has no way to read a call: it tells by itself, or nobody knows.
+    Unsupported,
 }
 
 /// The outcome of telling a call what to do.

@@ -10,8 +10,9 @@ use super::{HttpState, answer::Answer, error, extract::Incoming};
 use crate::{
     app::{
         calls::{
-            observe::{self, News, Observed, Report},
-            receive::{self, Arrival, Received},
+            hear::{self, Hearing, Learnt},
+            observe::Observed,
+            receive,
         },
         provider_accounts::{self, OpenAccount},
     },
@@ -22,7 +23,7 @@ use crate::{
     },
     providers::{
         Account, Callback, CallbackRefusal, CallbackRequest, Credentials, Instruction,
-        ProviderCall, Reply, Stage, Told,
+        ProviderCall, Reply, Stage,
     },
 };
 
@@ -169,31 +170,28 @@ async fn act(
     callback: Callback,
 ) -> Result<Handled> {
     let scope = OrgScope::assume(account.organization_id);
-    let news = match callback.told {
-        Told::Incoming(call) => {
-            let arrival = Arrival {
-                provider_account_id: account.id,
-                receipt_key: callback.receipt_key,
-                provider_call_id: call.provider_call_id,
-                from: call.from,
-                to: call.to,
-                host: call.host,
-                answered_by_reply: call.answered_by_reply,
-                body: callback.raw,
-            };
-            return arrived(state, account, &arrival).await;
-        }
-        Told::Progress(observation) => News::Progress(observation),
-        Told::Finished { provider_call_id } => News::Finished { provider_call_id },
-        Told::Nothing => News::Nothing,
-    };
-    let report = Report {
+    let asks = callback.asks;
+    let hearing = Hearing {
         provider_account_id: account.id,
         receipt_key: callback.receipt_key,
-        news,
+        told: callback.told,
         body: callback.raw,
     };
-    let (outcome, call) = match observe::report(&state.app, scope, call_id, &report).await? {
+    let observed = match hear::hear(&state.app, scope, call_id, hearing).await? {
+        Learnt::Incoming { call, settings } => {
+            return Ok(("incoming", instructed(state, account, &call, &settings)));
+        }
+        Learnt::NotTaken {
+            provider_call_id,
+            host,
+        } => {
+            turn_away(state, account, provider_call_id, host);
+            let rejection = state.providers.callbacks(account.kind).rejection();
+            return Ok(("rejected", replied(rejection)));
+        }
+        Learnt::Observed(observed) => observed,
+    };
+    let (outcome, call) = match observed {
         Observed::Applied(call) => {
             if let Some((latency, confirmed_by)) = call.end_latency() {
                 state
@@ -206,7 +204,6 @@ async fn act(
         Observed::Parked => ("parked", None),
         Observed::UnknownCall => return Ok(not_found()),
     };
-    let asks = callback.asks;
     let Some(call) = call.filter(|call| asks && call.is_live() && call.wish.is_none()) else {
         // A call that is over, or is to be, is told to do nothing.
         let answer = if asks {
@@ -220,38 +217,15 @@ async fn act(
     Ok((outcome, instructed(state, account, &call, &settings)))
 }
 
-async fn arrived(state: &HttpState, account: &Account, arrival: &Arrival) -> Result<Handled> {
-    let scope = OrgScope::assume(account.organization_id);
-    match receive::receive(&state.app, scope, arrival).await? {
-        Received::Taken { call, settings } => {
-            Ok(("incoming", instructed(state, account, &call, &settings)))
-        }
-        Received::NotTaken => {
-            turn_away(state, account, arrival);
-            let rejection = state.providers.callbacks(account.kind).rejection();
-            Ok(("rejected", replied(rejection)))
-        }
-    }
-}
-
-/// Has a provider that is commanded turn the call away. Once: a caller for whom it fails hears the
-/// provider's own silence and gives up.
-fn turn_away(state: &HttpState, account: &Account, arrival: &Arrival) {
+/// Has a provider that is commanded turn the call away, while the answer goes out.
+fn turn_away(state: &HttpState, account: &Account, id: String, host: Option<String>) {
     let (providers, account) = (Arc::clone(&state.providers), account.clone());
-    let (id, host) = (arrival.provider_call_id.clone(), arrival.host.clone());
     drop(state.app.ambient.tasks.spawn(async move {
-        let Some(commands) = providers.commands(account.kind) else {
-            return;
-        };
         let call = ProviderCall {
-            id: &id,
             host: host.as_deref(),
+            ..ProviderCall::named(&id)
         };
-        let rejected = commands.reject(&account, call).await;
-        tracing::info!(
-            org.id = %account.organization_id, outcome = ?rejected.outcome,
-            "turned an incoming call away"
-        );
+        providers.turn_away(&account, call).await;
     }));
 }
 

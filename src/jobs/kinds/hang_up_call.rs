@@ -120,6 +120,8 @@ fn after_not_found(read: FetchOutcome) -> HangUpOutcome {
         },
         FetchOutcome::NotFound => HangUpOutcome::NotFound,
         FetchOutcome::Unavailable { after } => HangUpOutcome::Retry { after },
+        // What it tells by itself settles it; until then it is asked again.
+        FetchOutcome::Unsupported => HangUpOutcome::Retry { after: None },
         FetchOutcome::Refused => HangUpOutcome::Refused,
     }
 }
@@ -134,7 +136,8 @@ fn ended(read: &FetchOutcome) -> Option<Observation> {
         FetchOutcome::Found(_)
         | FetchOutcome::NotFound
         | FetchOutcome::Unavailable { .. }
-        | FetchOutcome::Refused => None,
+        | FetchOutcome::Refused
+        | FetchOutcome::Unsupported => None,
     }
 }
 

@@ -98,6 +98,10 @@ async fn ask(
     };
     jobs.metrics
         .provider_request(account.kind.as_str(), "instruct", name, elapsed);
+    if stage == Stage::Incoming && jobs.providers.listens(account.kind).is_some() {
+        // That it was answered is told over its websocket.
+        jobs.listening.look_soon();
+    }
     if !matches!(outcome, InstructOutcome::Done) {
         tracing::warn!(
             org.id = %call.organization_id, call.id = %call.id, ?stage, outcome = name,

@@ -124,6 +124,8 @@ async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<Option<Call>> 
             let call = observe::fetched(&jobs.app, scope, call, &observation).await?;
             Ok(Some(call))
         }
+        // Its limits still hold.
+        FetchOutcome::Unsupported => Ok(Some(call)),
         // Evidence of nothing: a wrong account, region or proxy looks the same.
         outcome @ (FetchOutcome::NotFound
         | FetchOutcome::Unavailable { .. }

@@ -81,7 +81,7 @@ fn body(report: &Report, target: &CallbackTarget, id: &str) -> Option<Value> {
         ),
         Event::Spoken => ("call.speak.ended", json!({ "status": "completed" })),
         // They tell nothing of it.
-        Event::Ringing => return None,
+        Event::Ringing | Event::Asks => return None,
     };
     let mut payload = json!({
         "call_control_id": call.id,

@@ -201,7 +201,8 @@ async fn the_benchmarks_numbers_count_requests_and_those_under_way() {
     let stats = rig.control(Method::GET, "/stats", "").await.1;
     assert_eq!(
         stats,
-        json!({"creates": 3, "hangups": 3, "fetches": 0, "lists": 0, "max_in_flight_hangups": 3})
+        json!({"creates": 3, "hangups": 3, "fetches": 0, "lists": 0, "sockets": 0,
+            "max_in_flight_hangups": 3})
     );
     let cleared = rig.control(Method::DELETE, "", "").await.0;
     assert_eq!(cleared, 204);
@@ -230,6 +231,7 @@ async fn what_the_control_api_does_not_know_is_refused_and_says_what_it_knows() 
         ("/calls/CA0/answer", "", 404, "no such call"),
         ("/calls/CA0/sing", "", 404, "no-answer"),
         ("/inbound", "{}", 400, "provider"),
+        ("/outbound", "{}", 404, "/_sim/faults"),
     ] {
         let (got, answer) = rig.control(Method::POST, path, body).await;
         let error = answer["error"].as_str().unwrap();

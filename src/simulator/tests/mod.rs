@@ -5,6 +5,7 @@
 
 mod exchange;
 mod faults;
+mod openai;
 mod receiver;
 mod twilio;
 

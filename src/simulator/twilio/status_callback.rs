@@ -88,9 +88,12 @@ fn parameters(report: &Report) -> Vec<(&'static str, String)> {
     let call = &report.call;
     let status = match report.event {
         Event::Initiated => "initiated",
-        Event::Ringing | Event::Answered | Event::Completed | Event::Arrived | Event::Spoken => {
-            call.state.as_str()
-        }
+        Event::Ringing
+        | Event::Answered
+        | Event::Completed
+        | Event::Arrived
+        | Event::Spoken
+        | Event::Asks => call.state.as_str(),
     };
     let mut parameters = vec![
         ("CallSid", call.id.clone()),

@@ -21,5 +21,13 @@ pub fn face(provider: ProviderKind) -> Face {
             external_id: "1494404757140276705",
             unknown_call: "v3:AAAAAAAAAAAAAAAAAAAAAA",
         },
+        ProviderKind::Vonage => Face {
+            external_id: "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab",
+            unknown_call: "00000000-0000-4000-8000-000000000000",
+        },
+        ProviderKind::Openai => Face {
+            external_id: "proj_aaaaaaaaaaaaaaaaaaaaaaaa",
+            unknown_call: "rtc_00000000000000000000000000000000",
+        },
     }
 }

@@ -32,6 +32,7 @@ macro_rules! official_clients {
 official_clients! {
     twilio: Twilio, "twilio", "twilio_client.py";
     telnyx: Telnyx, "telnyx", "telnyx_client.py";
+    vonage: Vonage, "vonage", "vonage_client.py";
 }
 
 async fn run(provider: ProviderKind, package: &str, script: &str) {

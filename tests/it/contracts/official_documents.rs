@@ -38,6 +38,7 @@ macro_rules! official_documents {
 official_documents! {
     twilio: Twilio, "twilio/twilio_api_v2010.calls.prism.json", "";
     telnyx: Telnyx, "telnyx/telnyx_v2.calls.yml", "/v2";
+    vonage: Vonage, "vonage/voice.prism.yml", "";
 }
 
 /// More than any provider gives on a page that an adapter asks for, where it goes by pages.

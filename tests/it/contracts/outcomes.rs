@@ -194,15 +194,28 @@ async fn hang_up(rig: &mut Rig, row: Row, stage: Stage) -> String {
         assert_eq!(again, HangUpOutcome::NotFound);
         return hung_up(&outcome);
     }
-    let taken = matches!(
-        again,
-        HangUpOutcome::Ended(_) | HangUpOutcome::AlreadyOver | HangUpOutcome::Accepted
-    );
+    let taken = is_taken(rig, &call, &again).await;
     assert!(taken, "asked again: {again:?}");
     let seen = wait_for("the call's end", || rig.at_provider(&call), over).await;
     let times = u64::from(stage != Stage::Over);
     assert_eq!(seen["hangups_carried_out"], times, "{seen}");
     hung_up(&outcome)
+}
+
+/// Whether a hang-up that was asked again has ended `call`, or found it over.
+async fn is_taken(rig: &Rig, call: &str, again: &HangUpOutcome) -> bool {
+    match again {
+        HangUpOutcome::Ended(_) | HangUpOutcome::AlreadyOver | HangUpOutcome::Accepted => true,
+        // Where a call that is over is refused like one that never was, reading it tells.
+        HangUpOutcome::NotFound => matches!(
+            rig.fetch(call).await.outcome,
+            FetchOutcome::Found(Observation {
+                progress: Progress::Ended { .. },
+                ..
+            })
+        ),
+        HangUpOutcome::Retry { .. } | HangUpOutcome::Refused => false,
+    }
 }
 
 async fn dial(rig: &mut Rig, row: Row) -> String {
@@ -270,6 +283,7 @@ fn fetched(outcome: &FetchOutcome) -> String {
         FetchOutcome::NotFound => "NotFound".to_owned(),
         FetchOutcome::Unavailable { after } => timed("Unavailable", ",", *after),
         FetchOutcome::Refused => "Refused".to_owned(),
+        FetchOutcome::Unsupported => "Unsupported".to_owned(),
     }
 }
 

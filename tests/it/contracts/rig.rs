@@ -1,7 +1,7 @@
 //! A provider's adapter and its simulated provider, without the rest of the program.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -56,7 +56,8 @@ impl Adapters {
                 hang_up: deadline,
                 dial: deadline,
             };
-            Registry::new(Reach::PublicAndLoopback, deadlines).expect("trust anchors")
+            let ambient = Ambient::system();
+            Registry::new(Reach::PublicAndLoopback, deadlines, &ambient).expect("trust anchors")
         };
         Self {
             patient: within(PATIENCE),
@@ -83,6 +84,8 @@ pub struct Rig {
     to: Phone,
     /// Where the provider said that it keeps a call.
     hosts: Mutex<HashMap<String, String>>,
+    /// Calls that came in and were answered.
+    answered: Mutex<HashSet<String>>,
 }
 
 impl Rig {
@@ -94,7 +97,8 @@ impl Rig {
             provider,
             external_id: face.external_id.to_owned(),
             secret: ambient.entropy.uuid().to_string(),
-            incoming_url: None,
+            // Nobody is there; what is told is no part of this.
+            incoming_url: Some("http://127.0.0.1:9/reports".to_owned()),
         };
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = Simulator::start(any, ambient.clone(), vec![simulated.clone()])
@@ -115,6 +119,7 @@ impl Rig {
             from: "+15550100".parse().expect("a number"),
             to: "+15550101".parse().expect("a number"),
             hosts: Mutex::default(),
+            answered: Mutex::default(),
         };
         let still = json!({"ring_after_ms": null, "answer_after_ms": null});
         rig.script(&still).await;
@@ -198,16 +203,20 @@ impl Rig {
     /// Has the answered `call` do what it is to do, at a provider that takes commands; `None`: it
     /// takes none.
     pub async fn instruct(&self, call: &str) -> Option<InstructOutcome> {
+        self.command(call, Stage::Answered).await
+    }
+
+    async fn command(&self, call: &str, stage: Stage) -> Option<InstructOutcome> {
         let commands = self.registry().commands(self.provider)?;
         let instruction = Instruction {
             call_id: self.new_call_id(),
-            stage: Stage::Answered,
+            stage,
             answer: &self.answer,
             limits: LIMITS,
             callback_url: "http://127.0.0.1:9/reports".to_owned(),
         };
         let host = self.host_of(call);
-        let call = named(call, host.as_deref());
+        let call = self.named(call, host.as_deref());
         let answered = commands.instruct(&self.account, call, instruction).await;
         Some(answered.outcome)
     }
@@ -221,7 +230,7 @@ impl Rig {
         let adapter = self.registry().calls(self.provider);
         let host = self.host_of(call);
         adapter
-            .hang_up(&self.account, named(call, host.as_deref()))
+            .hang_up(&self.account, self.named(call, host.as_deref()))
             .await
     }
 
@@ -229,7 +238,7 @@ impl Rig {
         let adapter = self.registry().calls(self.provider);
         let host = self.host_of(call);
         adapter
-            .fetch(&self.account, named(call, host.as_deref()))
+            .fetch(&self.account, self.named(call, host.as_deref()))
             .await
     }
 
@@ -247,6 +256,23 @@ impl Rig {
         adapter.find_dial(&self.account, lookup).await
     }
 
+    /// The call as it is named to the adapter.
+    fn named<'a>(&self, id: &'a str, host: Option<&'a str>) -> ProviderCall<'a> {
+        ProviderCall {
+            id,
+            host,
+            answered: self.answered.lock().unwrap().contains(id),
+        }
+    }
+
+    /// The name of a call that came in, which rings.
+    async fn call_in(&self) -> String {
+        let order = json!({"provider": self.provider, "to": "+15550100", "from": "+15550101"});
+        let reply = self.sim.post("/_sim/inbound", &order).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        reply.json()["id"].as_str().expect("an id").to_owned()
+    }
+
     /// The name of a new call, which is queued.
     pub async fn place(&self) -> String {
         let (_, answered) = self.dial().await;
@@ -256,7 +282,15 @@ impl Rig {
         }
     }
 
+    /// The name of a call that was placed and answered, or came in, where none can be placed.
     pub async fn place_answered(&self) -> String {
+        if !self.provider.places_calls() {
+            let call = self.call_in().await;
+            let taken = self.command(&call, Stage::Incoming).await;
+            assert_eq!(taken, Some(InstructOutcome::Done));
+            self.answered.lock().unwrap().insert(call.clone());
+            return call;
+        }
         let call = self.place().await;
         self.party(&call, "answer").await;
         call
@@ -299,10 +333,6 @@ impl Rig {
     pub fn stop(&self) {
         self.ambient.tasks.stop();
     }
-}
-
-fn named<'a>(id: &'a str, host: Option<&'a str>) -> ProviderCall<'a> {
-    ProviderCall { id, host }
 }
 
 fn account(simulated: &SimulatedAccount, api: &str) -> Account {

@@ -21,6 +21,8 @@ async fn connect(app: &TestApp, provider: ProviderKind) -> Line {
     let (external_id, number) = match provider {
         ProviderKind::Twilio => ("AC0123456789abcdef0123456789abcdef", "+15550160"),
         ProviderKind::Telnyx => ("1494404757140276705", "+15550161"),
+        ProviderKind::Vonage => ("aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab", "+15550162"),
+        ProviderKind::Openai => ("proj_0123456789abcdef", "+15550163"),
     };
     let name = provider.as_str();
     let account = SimulatedAccount {
@@ -66,7 +68,12 @@ impl Line {
     }
 }
 
-const EVERY: [ProviderKind; 2] = [ProviderKind::Twilio, ProviderKind::Telnyx];
+const EVERY: [ProviderKind; 4] = [
+    ProviderKind::Twilio,
+    ProviderKind::Telnyx,
+    ProviderKind::Vonage,
+    ProviderKind::Openai,
+];
 
 async fn at_provider(app: &TestApp, sid: &str) -> Value {
     app.sim.get(&format!("/_sim/calls/{sid}")).await.json()

@@ -3,3 +3,4 @@
 mod accounts;
 mod dial_call;
 mod hang_up_call;
+mod listeners;

@@ -259,7 +259,7 @@ async fn a_call_is_never_deleted() {
     let refused = app.client.delete(&path).await;
     assert_eq!(
         (refused.status, &refused.json()["code"]),
-        (405, &json!("METHOD_NOT_ALLOWED"))
+        (409, &json!("CALL_KEPT"))
     );
     assert_eq!(app.call(&id).await, over);
     app.stop().await;

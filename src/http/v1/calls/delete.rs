@@ -20,8 +20,7 @@ use crate::{
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`CALL_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
-        (status = 405, description = "`METHOD_NOT_ALLOWED`: the call is over and its record stays", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`CALL_ACTIVE`: end it with `/end`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`CALL_ACTIVE`: end it with `/end`; `CALL_KEPT`: it is over and its record stays", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -41,7 +40,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         return Err(Error::new(ErrorCode::CallActive, detail));
     }
     Err(Error::new(
-        ErrorCode::MethodNotAllowed,
+        ErrorCode::CallKept,
         "The call is over; its record and its bill stay and cannot be deleted",
     ))
 }
