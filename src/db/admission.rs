@@ -16,6 +16,7 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::Options;
 use crate::domain::{Error, ErrorCode, Result};
 
 /// How urgent a request is.
@@ -29,33 +30,22 @@ pub enum Urgency {
     Idle,
 }
 
-impl Urgency {
-    /// How long all the statements of a request may wait for connections, together. The longest,
-    /// with what the statements themselves take, stays below a second.
-    fn patience(self) -> Duration {
-        match self {
-            Self::Safety => Duration::from_millis(800),
-            Self::Ordinary => Duration::from_millis(500),
-            Self::Idle => Duration::ZERO,
-        }
-    }
-}
-
 tokio::task_local! {
     static ASKER: Arc<Asker>;
 }
 
-/// A request and what is left of its patience.
+/// A request, whose statements share its patience.
 struct Asker {
     urgency: Urgency,
-    left_micros: AtomicU64,
+    /// What it has waited so far.
+    waited_micros: AtomicU64,
 }
 
 /// Runs a request of this urgency: its statements share its patience.
 pub async fn with<T>(urgency: Urgency, request: impl Future<Output = T>) -> T {
     let asker = Asker {
         urgency,
-        left_micros: AtomicU64::new(micros(urgency.patience())),
+        waited_micros: AtomicU64::new(0),
     };
     ASKER.scope(Arc::new(asker), request).await
 }
@@ -76,8 +66,10 @@ pub(super) struct Places {
     all: Semaphore,
     /// Of them, those that are for more than the most urgent.
     ordinary: Semaphore,
-    /// For statements that belong to no request.
+    /// How long the most urgent requests wait, all their statements together.
     patience: Duration,
+    /// How long statements wait that belong to no request.
+    without_request: Duration,
 }
 
 /// The places of one statement; given back when dropped.
@@ -87,12 +79,21 @@ pub(super) struct Place<'a> {
 }
 
 impl Places {
-    pub(super) fn new(connections: u32, patience: Duration) -> Self {
-        let all = usize::try_from(connections).unwrap_or(usize::MAX);
+    pub(super) fn new(options: &Options) -> Self {
+        let all = usize::try_from(options.request_connections).unwrap_or(usize::MAX);
         Self {
             all: Semaphore::new(all),
             ordinary: Semaphore::new((all - all / 4).max(1)),
-            patience,
+            patience: options.patience,
+            without_request: options.acquire_timeout,
+        }
+    }
+
+    fn patience(&self, urgency: Urgency) -> Duration {
+        match urgency {
+            Urgency::Safety => self.patience,
+            Urgency::Ordinary => self.patience * 5 / 8,
+            Urgency::Idle => Duration::ZERO,
         }
     }
 
@@ -102,16 +103,17 @@ impl Places {
     /// `DATABASE_UNAVAILABLE`: there was none within the request's patience.
     pub(super) async fn take(&self) -> Result<Place<'_>> {
         let Ok(asker) = ASKER.try_with(Arc::clone) else {
-            return self.wait(Urgency::Safety, self.patience).await;
+            return self.wait(Urgency::Safety, self.without_request).await;
         };
         if let Some(place) = self.take_now(asker.urgency) {
             return Ok(place);
         }
-        let left = Duration::from_micros(asker.left_micros.load(Ordering::Relaxed));
+        let waited = Duration::from_micros(asker.waited_micros.load(Ordering::Relaxed));
+        let left = self.patience(asker.urgency).saturating_sub(waited);
         let since = Instant::now();
         let place = self.wait(asker.urgency, left).await;
-        let waited = micros(since.elapsed().min(left));
-        asker.left_micros.fetch_sub(waited, Ordering::Relaxed);
+        let waited = micros(since.elapsed());
+        asker.waited_micros.fetch_add(waited, Ordering::Relaxed);
         place
     }
 
@@ -162,7 +164,10 @@ mod tests {
     const CONNECTIONS: u32 = 8;
 
     fn places() -> Places {
-        Places::new(CONNECTIONS, Duration::from_secs(2))
+        Places::new(&Options {
+            request_connections: CONNECTIONS,
+            ..Options::default()
+        })
     }
 
     #[tokio::test]

@@ -46,7 +46,9 @@ pub struct Options {
     pub request_connections: u32,
     /// Connections for jobs and deliveries, so that neither side can starve the other.
     pub worker_connections: u32,
-    /// How long a statement may wait for a connection.
+    /// How long a request that ends a call may wait for connections; others less.
+    pub patience: Duration,
+    /// How long a statement of no request may wait for a connection.
     pub acquire_timeout: Duration,
     /// How long a statement may run, both by our clock and by the server's.
     pub statement_timeout: Duration,
@@ -57,6 +59,7 @@ impl Default for Options {
         Self {
             request_connections: 16,
             worker_connections: 16,
+            patience: Duration::from_millis(800),
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
         }
@@ -102,10 +105,7 @@ impl Db {
         Ok(Self {
             pool: pool(options.request_connections),
             workers: pool(options.worker_connections),
-            places: Some(Arc::new(admission::Places::new(
-                options.request_connections,
-                options.acquire_timeout,
-            ))),
+            places: Some(Arc::new(admission::Places::new(options))),
             deadline: options.acquire_timeout + options.statement_timeout,
             wake: Wake::default(),
         })

@@ -147,6 +147,6 @@ fn heard(fetched: &Answered<FetchOutcome>) -> Heard {
         }
         FetchOutcome::Unavailable { after } => Heard::wait(after),
         FetchOutcome::Refused => Heard::refusal(&fetched.answer),
-        FetchOutcome::NotFound => Heard::Nothing,
+        FetchOutcome::NotFound | FetchOutcome::Unsupported => Heard::Nothing,
     }
 }

@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use onhook::domain::token::{Environment, Scope};
+use onhook::{
+    boot::Node,
+    domain::token::{Environment, Scope},
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -20,6 +23,15 @@ const CLIENTS: usize = 80;
 
 /// The promise is a second; the machine runs other tests beside this one.
 const LATEST: Duration = Duration::from_millis(1900);
+
+/// A node with the patience of a real one, and a client of it.
+async fn hurried(app: &TestApp, token: &str) -> (Node, TestClient) {
+    let node = app
+        .node_with(&[("ONHOOK_DATABASE_PATIENCE_MS", "800")])
+        .await;
+    let client = TestClient::new(&format!("http://{}", node.address), Some(token));
+    (node, client)
+}
 
 /// Sends the same request from many clients at once: the answers, with how long each took.
 fn ask(client: &TestClient, method: &Method, path: &str, body: &str) -> JoinSet<(Reply, Duration)> {
@@ -62,7 +74,7 @@ async fn a_valid_token_is_never_called_invalid_for_want_of_a_connection() {
             None,
         )
         .await;
-    let client = app.client.with_token(Some(&token));
+    let (node, client) = hurried(&app, &token).await;
     let mut tokens = app.database.as_owner().await;
     books::run(&mut tokens, "BEGIN; LOCK TABLE tokens").await;
 
@@ -79,6 +91,7 @@ async fn a_valid_token_is_never_called_invalid_for_want_of_a_connection() {
         assert_eq!(stuck.expect("no panic").0.status, 200);
     }
     books::assert_ended_once(&app, &id).await;
+    node.stop().await;
     app.stop().await;
 }
 
@@ -86,6 +99,7 @@ async fn a_valid_token_is_never_called_invalid_for_want_of_a_connection() {
 async fn ends_come_through_while_new_calls_take_every_connection_that_they_may() {
     let app = TestApp::running().await;
     let id = app.place_answered().await;
+    let (node, client) = hurried(&app, &app.tenant.token).await;
     let mut agents = app.database.as_owner().await;
     books::run(&mut agents, "BEGIN; LOCK TABLE agents").await;
     let body = json!({"agent_id": app.tenant.agent_id, "to": "+15550101"});
@@ -100,7 +114,7 @@ async fn ends_come_through_while_new_calls_take_every_connection_that_they_may()
     wait_for("new calls to wait", blocked, taken).await;
 
     let path = format!("/api/v1/calls/{id}/terminate");
-    assert_eq!(app.client.post_nothing(&path).await.status, 200);
+    assert_eq!(client.post_nothing(&path).await.status, 200);
     assert_eq!(app.call(&id).await["status"], "completed");
 
     assert_turned_away(&mut asking, 6).await;
@@ -108,5 +122,6 @@ async fn ends_come_through_while_new_calls_take_every_connection_that_they_may()
     while let Some(stuck) = asking.join_next().await {
         assert_eq!(stuck.expect("no panic").0.status, 201);
     }
+    node.stop().await;
     app.stop().await;
 }
