@@ -26,6 +26,8 @@ pub(crate) struct Connection {
 pub(crate) struct Reply<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
+    /// It has a `Retry-After`.
+    pub(crate) says_when: bool,
 }
 
 impl Reply<'_> {
@@ -60,15 +62,21 @@ impl Connection {
             }
         };
         let text = std::str::from_utf8(self.buffer.get(..head).unwrap_or_default())?;
-        let status = text.get(9..12).unwrap_or_default().parse()?;
+        let status: u16 = text.get(9..12).unwrap_or_default().parse()?;
         let length = content_length(text)?;
+        let says_when =
+            matches!(status, 429 | 503) && text.to_ascii_lowercase().contains("\r\nretry-after:");
         while self.buffer.len() < head + length {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err("the connection was closed within the answer".into());
             }
         }
         let body = self.buffer.get(head..head + length).unwrap_or_default();
-        Ok(Reply { status, body })
+        Ok(Reply {
+            status,
+            body,
+            says_when,
+        })
     }
 }
 

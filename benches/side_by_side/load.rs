@@ -67,6 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) count: u32,
     /// Answers that are not a success with status 200.
     pub(crate) failed: u32,
+    /// Of those, what an overloaded server must not say: neither 429 nor 503 with `Retry-After`.
+    pub(crate) wrong: u32,
     pub(crate) elapsed: Duration,
     /// Processor time of the measured process.
     pub(crate) cpu: Duration,
@@ -92,6 +94,12 @@ impl Outcome {
         self.seen.postgres.as_secs_f64() * 1e6 / f64::from(self.count.max(1))
     }
 
+    /// Answers that took longer.
+    pub(crate) fn later_than(&self, limit: Duration) -> Result<u32> {
+        let late = self.latencies.iter().filter(|latency| **latency > limit);
+        Ok(u32::try_from(late.count())?)
+    }
+
     /// The latency that `percent` of the requests do not exceed, in milliseconds.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
@@ -107,6 +115,7 @@ struct Sample {
     took: Duration,
     /// Of an answer that is no success, what it said.
     complaint: Option<String>,
+    wrong: bool,
 }
 
 /// Runs the load until its time is over or its requests are used up.
@@ -146,12 +155,14 @@ pub(crate) async fn run(load: &Load, requests: &Arc<Requests>) -> Result<Outcome
     samples.retain(|sample| sample.ended > started && sample.ended <= ended);
     let mut complaints = samples.iter().filter_map(|sample| sample.complaint.clone());
     let complaint = complaints.next();
+    let wrong = samples.iter().filter(|sample| sample.wrong).count();
     let failed = usize::from(complaint.is_some()) + complaints.count();
     let mut latencies: Vec<Duration> = samples.iter().map(|sample| sample.took).collect();
     latencies.sort_unstable();
     Ok(Outcome {
         count: u32::try_from(latencies.len())?,
         failed: u32::try_from(failed)?,
+        wrong: u32::try_from(wrong)?,
         elapsed: ended - started,
         cpu,
         seen,
@@ -175,7 +186,10 @@ async fn client(
         let ended = Instant::now();
         let complaint = (reply.status != 200)
             .then(|| format!("{}: {}", reply.status, String::from_utf8_lossy(reply.body)));
+        let refused = matches!(reply.status, 429 | 503) && reply.says_when;
+        let wrong = reply.status != 200 && !refused;
         samples.push(Sample {
+            wrong,
             ended,
             took: ended - started,
             complaint,

@@ -1,5 +1,6 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
-//! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends.
+//! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
+//! `-- --protection` only those of a provider that hangs and of too many clients.
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -17,6 +18,7 @@ mod ends;
 mod load;
 mod machine;
 mod pgbench;
+mod protection;
 mod provider;
 mod recording;
 mod report;
@@ -49,7 +51,7 @@ const CLIENTS: usize = 16;
 const LATEST_ROUND: Duration = Duration::from_mins(6);
 
 /// The whole run is given up after so long.
-const LONGEST_RUN: Duration = Duration::from_mins(10);
+const LONGEST_RUN: Duration = Duration::from_mins(12);
 
 /// How much is measured.
 struct Plan {
@@ -71,6 +73,7 @@ const WHOLE: Plan = Plan {
         end: Duration::from_secs(5),
         pgbench_seconds: 4,
         only_ends: false,
+        only_protection: false,
     },
 };
 
@@ -84,6 +87,7 @@ const QUICK: Plan = Plan {
         end: Duration::from_secs(3),
         pgbench_seconds: 2,
         only_ends: false,
+        only_protection: false,
     },
 };
 
@@ -92,7 +96,9 @@ fn main() -> ExitCode {
     let role = arguments.iter().skip_while(|word| *word != "--role").nth(1);
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
-        say("This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends]");
+        say(
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection]",
+        );
         return ExitCode::SUCCESS;
     }
     let done = tokio::runtime::Builder::new_multi_thread()
@@ -106,6 +112,7 @@ fn main() -> ExitCode {
                 }
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
                 plan.times.only_ends = has("--ends");
+                plan.times.only_protection = has("--protection");
                 run(&plan).await
             })
         });

@@ -7,7 +7,7 @@ use crate::{
     CLIENTS, Result, children, client,
     ends::{self, Ends},
     load::{self, Load, Outcome, Requests},
-    machine,
+    machine, protection,
     report::Report,
     say,
     stand::{Stand, Tenant},
@@ -23,6 +23,8 @@ pub(crate) struct Times {
     pub(crate) pgbench_seconds: u64,
     /// Nothing but the ends of many calls.
     pub(crate) only_ends: bool,
+    /// Nothing but a provider that hangs and too many clients.
+    pub(crate) only_protection: bool,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -39,6 +41,9 @@ const ENDED_AT_ONCE: usize = 3;
 pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
     let mut most_others = 0.0_f64;
     let mut note = |outcome: &Outcome| most_others = most_others.max(outcome.seen.others);
+    if times.only_protection {
+        return protection::measure(stand, times, report).await;
+    }
     if !times.only_ends {
         let (hello, list) = lists(stand, times, report).await?;
         note(&hello);
@@ -54,6 +59,7 @@ pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) 
     if times.only_ends {
         return Ok(());
     }
+    protection::measure(stand, times, report).await?;
     say("  starts, statements, one call ended by many");
     starts(stand, report).await?;
     if stand.recording.statements.is_some() {
@@ -129,7 +135,7 @@ pub(crate) async fn lists(
     Ok((hello, ours))
 }
 
-fn list_request(tenant: &Tenant) -> Vec<u8> {
+pub(crate) fn list_request(tenant: &Tenant) -> Vec<u8> {
     let headers = [("authorization", tenant.authorization.as_str())];
     client::request("GET", "/api/v1/calls?status=ongoing&limit=50", &headers, "")
 }

@@ -40,6 +40,7 @@ pub struct App {
     pub fast_lane: FastLane,
     pub callers: callers::Callers,
     pub accounts: provider_accounts::Accounts,
+    pub circuits: provider_accounts::circuit::Circuits,
     pub ends: calls::ends::Ends,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
@@ -66,6 +67,7 @@ impl App {
             fast_lane: parts.fast_lane,
             callers: callers::Callers::default(),
             accounts: provider_accounts::Accounts::default(),
+            circuits: provider_accounts::circuit::Circuits::default(),
             ends: calls::ends::Ends::default(),
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),

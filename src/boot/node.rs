@@ -137,6 +137,7 @@ pub(crate) fn app(config: &Config, ambient: &Ambient, fast_lane: FastLane) -> Re
     let options = db::Options {
         request_connections: config.database.request_connections,
         worker_connections: config.database.worker_connections,
+        patience: config.database.patience,
         ..db::Options::default()
     };
     Ok(App::new(AppParts {

@@ -33,6 +33,8 @@ pub struct Database {
     pub url: String,
     pub request_connections: u32,
     pub worker_connections: u32,
+    /// How long a request that ends a call waits for connections.
+    pub patience: Duration,
 }
 
 impl std::fmt::Debug for Database {
@@ -41,6 +43,7 @@ impl std::fmt::Debug for Database {
             .field("url", &"…")
             .field("request_connections", &self.request_connections)
             .field("worker_connections", &self.worker_connections)
+            .field("patience", &self.patience)
             .finish()
     }
 }

@@ -92,10 +92,12 @@ impl Reading {
         });
         let request = self.number("ONHOOK_DATABASE_REQUEST_CONNECTIONS", 1, 1000);
         let worker = self.number("ONHOOK_DATABASE_WORKER_CONNECTIONS", 1, 1000);
+        let patience = self.millis("ONHOOK_DATABASE_PATIENCE_MS", 100, 10_000);
         Some(Database {
             url: url?,
             request_connections: request?,
             worker_connections: worker?,
+            patience: patience?,
         })
     }
 

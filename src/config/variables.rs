@@ -1,7 +1,7 @@
 //! The variables that the configuration is read from. What they mean is in `read.rs`.
 
 /// Every variable: its name, its default (`None`: required; empty: off), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 20] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 21] = [
     (
         "DATABASE_URL",
         None,
@@ -16,6 +16,11 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 20] = [
         "ONHOOK_DATABASE_WORKER_CONNECTIONS",
         Some("16"),
         "connections for jobs and deliveries, 1–1000",
+    ),
+    (
+        "ONHOOK_DATABASE_PATIENCE_MS",
+        Some("800"),
+        "how long a request that ends a call waits for connections in all; others 5/8 of it, 100–10000",
     ),
     (
         "ONHOOK_LISTEN",

@@ -5,11 +5,11 @@
 
 use super::Db;
 use crate::domain::{
-    CallId, JobId, LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
+    CallId, JobId, LeaseToken, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
     job::{JobKind, LeasedJob},
 };
 
-/// Organisations with due jobs of a kind, at most `limit`.
+/// Organisations with due jobs of a kind at accounts other than `busy`, at most `limit`.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -17,6 +17,7 @@ pub async fn organizations_with_due(
     db: &Db,
     kind: JobKind,
     now: Timestamp,
+    busy: &[ProviderAccountId],
     limit: i64,
 ) -> Result<Vec<OrganizationId>> {
     db.run(
@@ -24,13 +25,19 @@ pub async fn organizations_with_due(
         sqlx::query_scalar!(
             "/* db::jobs::organizations_with_due */ SELECT DISTINCT organization_id
             FROM (
-                SELECT organization_id FROM jobs
-                WHERE due_at <= $1 AND kind = $3 ORDER BY due_at LIMIT 1000
+                SELECT organization_id FROM jobs j
+                WHERE due_at <= $1 AND kind = $3
+                    AND (cardinality($4::uuid[]) = 0 OR (
+                        SELECT provider_account_id FROM calls c
+                        WHERE c.organization_id = j.organization_id AND c.id = j.call_id
+                    ) <> ALL ($4))
+                ORDER BY due_at LIMIT 1000
             ) due
             LIMIT $2",
             now as Timestamp,
             limit,
-            kind as JobKind
+            kind as JobKind,
+            &uuids(busy)
         )
         .fetch_all(&db.pool),
     )
@@ -47,11 +54,17 @@ pub struct Claim {
     pub most: i64,
 }
 
-/// Takes due jobs of one kind and organisation, oldest first.
+/// Takes due jobs of one kind and organisation at accounts other than `busy`, oldest first. What
+/// waits for a busy account is looked at and left.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn claim(db: &Db, scope: OrgScope, claim: Claim) -> Result<Vec<LeasedJob>> {
+pub async fn claim(
+    db: &Db,
+    scope: OrgScope,
+    claim: Claim,
+    busy: &[ProviderAccountId],
+) -> Result<Vec<LeasedJob>> {
     let lease = claim.lease;
     let rows = db
         .run(
@@ -59,8 +72,12 @@ pub async fn claim(db: &Db, scope: OrgScope, claim: Claim) -> Result<Vec<LeasedJ
             sqlx::query!(
                 "/* db::jobs::claim */ UPDATE jobs SET due_at = $3, lease = $4, attempt = attempt + 1
                 WHERE organization_id = $1 AND id IN (
-                    SELECT id FROM jobs
+                    SELECT id FROM jobs j
                     WHERE organization_id = $1 AND due_at <= $2 AND kind = $6
+                        AND (cardinality($7::uuid[]) = 0 OR (
+                            SELECT provider_account_id FROM calls c
+                            WHERE c.organization_id = $1 AND c.id = j.call_id
+                        ) <> ALL ($7))
                     ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED
                 )
                 RETURNING id, kind, call_id, attempt",
@@ -69,7 +86,8 @@ pub async fn claim(db: &Db, scope: OrgScope, claim: Claim) -> Result<Vec<LeasedJ
                 claim.until as Timestamp,
                 lease as LeaseToken,
                 claim.most,
-                claim.kind as JobKind
+                claim.kind as JobKind,
+                &uuids(busy)
             )
             .fetch_all(&db.pool),
         )
@@ -134,6 +152,35 @@ pub async fn run_again(
     Ok(())
 }
 
+/// Gives a job back that was taken and not begun: to be taken at `due_at`, and this time does not
+/// count as an attempt. Nothing happens when the lease was lost.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn give_back(
+    db: &Db,
+    scope: OrgScope,
+    id: JobId,
+    lease: LeaseToken,
+    due_at: Timestamp,
+) -> Result<()> {
+    db.run(
+        "give a job back",
+        sqlx::query!(
+            "/* db::jobs::give_back */ UPDATE jobs
+            SET due_at = $4, lease = NULL, attempt = greatest(attempt - 1, 0)
+            WHERE organization_id = $1 AND id = $2 AND lease = $3",
+            scope.id() as OrganizationId,
+            id as JobId,
+            lease as LeaseToken,
+            due_at as Timestamp
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
 /// Starts a hang-up job for a call that has none: the sweep's way. False: there is one.
 ///
 /// # Errors
@@ -183,4 +230,8 @@ pub async fn lag(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
         )
         .await?;
     Ok((row.open, row.oldest_due))
+}
+
+fn uuids(ids: &[ProviderAccountId]) -> Vec<uuid::Uuid> {
+    ids.iter().map(|id| id.0).collect()
 }

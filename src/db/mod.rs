@@ -4,6 +4,7 @@
 //! tenant's table takes the [`crate::domain::OrgScope`]. No transaction spans two round trips: a
 //! future that is dropped, and a process that is killed, leaves nothing open or half done.
 
+pub mod admission;
 pub mod agents;
 pub mod audit_entries;
 pub mod call_facts;
@@ -24,7 +25,7 @@ mod wake;
 pub mod webhook_deliveries;
 pub mod webhook_endpoints;
 
-use std::{future::Future, str::FromStr, time::Duration};
+use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool,
@@ -45,7 +46,9 @@ pub struct Options {
     pub request_connections: u32,
     /// Connections for jobs and deliveries, so that neither side can starve the other.
     pub worker_connections: u32,
-    /// How long a statement may wait for a connection.
+    /// How long a request that ends a call may wait for connections; others less.
+    pub patience: Duration,
+    /// How long a statement of no request may wait for a connection.
     pub acquire_timeout: Duration,
     /// How long a statement may run, both by our clock and by the server's.
     pub statement_timeout: Duration,
@@ -56,6 +59,7 @@ impl Default for Options {
         Self {
             request_connections: 16,
             worker_connections: 16,
+            patience: Duration::from_millis(800),
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
         }
@@ -67,6 +71,8 @@ impl Default for Options {
 pub struct Db {
     pool: PgPool,
     workers: PgPool,
+    /// The places at the requests' connections; jobs bound themselves.
+    places: Option<Arc<admission::Places>>,
     deadline: Duration,
     wake: Wake,
 }
@@ -99,6 +105,7 @@ impl Db {
         Ok(Self {
             pool: pool(options.request_connections),
             workers: pool(options.worker_connections),
+            places: Some(Arc::new(admission::Places::new(options))),
             deadline: options.acquire_timeout + options.statement_timeout,
             wake: Wake::default(),
         })
@@ -109,6 +116,7 @@ impl Db {
     pub fn for_workers(&self) -> Self {
         Self {
             pool: self.workers.clone(),
+            places: None,
             ..self.clone()
         }
     }
@@ -138,6 +146,10 @@ impl Db {
         doing: &'static str,
         statement: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> Result<T> {
+        let _place = match &self.places {
+            Some(places) => Some(places.take().await?),
+            None => None,
+        };
         match tokio::time::timeout(self.deadline, statement).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(constraint::to_error(doing, error)),

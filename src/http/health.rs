@@ -22,11 +22,14 @@ pub(super) async fn live() -> Answer {
 }
 
 /// Can it take new calls?
+///
+/// `provider_accounts_refused` counts the accounts whose providers refuse our credentials, as this
+/// node has seen it: no calls are placed through them. It does not make the node unready.
 #[utoipa::path(
     get, path = "/readyz", tag = "Operations", operation_id = "readyz",
     responses(
-        (status = 200, description = "Ready", body = Object, example = json!({"status": "ready", "database": "ok"})),
-        (status = 503, description = "Shutting down, or the database does not answer", body = Object, example = json!({"status": "draining", "database": "ok"})),
+        (status = 200, description = "Ready", body = Object, example = json!({"status": "ready", "database": "ok", "provider_accounts_refused": 0})),
+        (status = 503, description = "Shutting down, or the database does not answer", body = Object, example = json!({"status": "draining", "database": "ok", "provider_accounts_refused": 0})),
     )
 )]
 pub(super) async fn ready(State(state): State<HttpState>) -> Answer {
@@ -40,7 +43,9 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Answer {
         (false, "ok") => (StatusCode::OK, "ready"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    Answer::json(status, &json!({"status": word, "database": database}))
+    let refused = state.app.circuits.open_accounts().len();
+    let body = json!({"status": word, "database": database, "provider_accounts_refused": refused});
+    Answer::json(status, &body)
 }
 
 /// What only operators see, on a listener of its own.
@@ -55,6 +60,9 @@ pub fn operator_router(state: HttpState) -> Router {
 async fn metrics(State(state): State<HttpState>) -> Response {
     let db = &state.app.db;
     state.metrics.pools(&db.connections());
+    let refused = state.app.circuits.open_accounts();
+    let accounts = refused.iter().map(|(_, account)| account.to_string());
+    state.metrics.refused_accounts(accounts);
     let now = state.app.ambient.now();
     // A queue that cannot be measured now keeps its last figure.
     if let Ok((open, oldest_due)) = db::jobs::lag(db, now).await {

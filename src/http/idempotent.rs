@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::idempotency::{self, Key},
+    db::admission::{self, Urgency},
     domain::{Result, Timestamp},
 };
 
@@ -84,6 +85,8 @@ pub(super) async fn once_since<F: Future<Output = Result<Answer>>>(
         // An error is not an answer to keep: the client may correct or repeat the request.
         Err(_) => Answer::empty(axum::http::StatusCode::INTERNAL_SERVER_ERROR).stored(),
     };
-    idempotency::finish(&state.app, identity.scope, &key, &kept).await?;
+    // The operation is done: its answer is worth waiting for anew.
+    let finished = idempotency::finish(&state.app, identity.scope, &key, &kept);
+    admission::with(Urgency::Safety, finished).await?;
     answer
 }

@@ -4,13 +4,18 @@ use std::{future::Future, time::Duration};
 
 use tokio::sync::mpsc::Receiver;
 
-use super::worker::{Worker, log_failure};
+use super::{
+    accounts::Lane,
+    worker::{Worker, log_failure},
+};
 use crate::{app::FastLaneJob, domain::Result};
 
 const BUSY_PAUSE: Duration = Duration::from_millis(250);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a claim of deliveries lets others become due with the first.
 const GATHER: Duration = Duration::from_millis(5);
+/// Jobs of the fast lane that are put in order with each other.
+const TAKEN_AT_ONCE: usize = 256;
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
@@ -57,15 +62,22 @@ impl Worker {
 
     async fn fast_lane(&self, mut jobs: Receiver<FastLaneJob>) {
         let tasks = &self.jobs.app.ambient.tasks;
+        let mut taken = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 () = tasks.stopping() => break,
-                job = jobs.recv() => {
-                    let Some(job) = job else { return };
-                    let worker = self.clone();
-                    drop(tasks.spawn(async move { worker.run_fresh(job).await }));
+                count = jobs.recv_many(&mut taken, TAKEN_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
                 }
+            }
+            // Of what has piled up, hang-ups first and dials last.
+            taken.sort_by_key(|fresh| Lane::of(fresh.job.kind));
+            for job in taken.drain(..) {
+                let worker = self.clone();
+                drop(tasks.spawn(async move { worker.run_fresh(job).await }));
             }
         }
         jobs.close();

@@ -15,6 +15,7 @@
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | clock | the offset to the database's clock | every 30 s |
 
+mod accounts;
 mod attempts;
 mod deliveries;
 mod hunts;
@@ -27,11 +28,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
+use accounts::{Accounts, Lane};
 pub use worker::Worker;
 
 use crate::{
-    app::{App, provider_accounts},
-    domain::{CallId, Error, OrgScope, ProviderAccountId, Result, job::LeasedJob},
+    app::{
+        App,
+        provider_accounts::{self, circuit},
+    },
+    domain::{
+        CallId, Error, OrgScope, ProviderAccountId, Result, job::LeasedJob,
+        provider::ProviderAnswer,
+    },
     outbound,
     providers::{Account, Credentials, Registry},
     telemetry::Metrics,
@@ -52,9 +60,9 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            hang_ups: 512,
-            dials: 64,
-            instructions: 64,
+            hang_ups: 1024,
+            dials: 128,
+            instructions: 128,
             deliveries: 64,
             quiet_after: Duration::from_mins(2),
         }
@@ -74,6 +82,7 @@ pub struct Jobs {
     /// The URL under which providers reach us, without a trailing slash.
     public_url: Arc<str>,
     bounds: Bounds,
+    accounts: Arc<Accounts>,
     hang_ups: Arc<Semaphore>,
     dials: Arc<Semaphore>,
     instructions: Arc<Semaphore>,
@@ -102,12 +111,30 @@ impl Jobs {
             metrics: parts.metrics,
             public_url: parts.public_url,
             bounds,
+            accounts: Arc::default(),
             hang_ups: Arc::new(Semaphore::new(bounds.hang_ups)),
             dials: Arc::new(Semaphore::new(bounds.dials)),
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
             hunts: Arc::new(Semaphore::new(MOST_HUNTS)),
             listening: Arc::default(),
+        }
+    }
+
+    /// Takes what an answer tells about the account: whether its credentials hold, and for how long
+    /// its provider wants to be left alone.
+    async fn heard(&self, account: &Account, lane: Lane, heard: Heard) {
+        let scope = OrgScope::assume(account.organization_id);
+        match heard {
+            Heard::Accepted => circuit::accepted(&self.app, scope, account.id).await,
+            Heard::CredentialsRefused(status) => {
+                circuit::refused(&self.app, scope, account.id, status).await;
+            }
+            Heard::NotNow(asked) => {
+                self.accounts
+                    .hold(account.id, lane, asked, self.app.ambient.now());
+            }
+            Heard::Nothing => {}
         }
     }
 
@@ -126,6 +153,31 @@ impl Jobs {
             api_base_url: open.api_base_url.clone(),
             credentials,
         }))
+    }
+}
+
+/// What an answer tells about the account that was asked.
+enum Heard {
+    /// The credentials hold.
+    Accepted,
+    /// With the status that said so.
+    CredentialsRefused(Option<u16>),
+    /// `Retry-After`, or how long an account that is silent is left alone.
+    NotNow(time::Duration),
+    Nothing,
+}
+
+impl Heard {
+    fn wait(after: Option<time::Duration>) -> Self {
+        after.map_or(Self::Nothing, Self::NotNow)
+    }
+
+    fn refusal(answer: &ProviderAnswer) -> Self {
+        if answer.refuses_credentials() {
+            Self::CredentialsRefused(answer.status)
+        } else {
+            Self::Nothing
+        }
     }
 }
 

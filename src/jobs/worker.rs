@@ -5,21 +5,31 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, accounts::Lane, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
-    app::{FastLaneJob, calls::observe},
+    app::{
+        FastLaneJob,
+        calls::{observe, record_dial},
+        provider_accounts::circuit::{self, Admission},
+    },
     db::{self, calls::CallRef, jobs::Claim},
     domain::{
-        LeaseToken, OrgScope, OrganizationId, Result, Timestamp,
-        call::Call,
+        LeaseToken, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
+        call::{Call, DialState},
         job::{JobKind, LeasedJob},
     },
 };
 
-/// Organisations looked at in one round, and jobs taken from one of them: so that one tenant's
-/// queue never keeps the others waiting.
+/// Organisations looked at in one round: with a bounded number of jobs taken from one of them, one
+/// tenant's queue never keeps the others waiting.
 pub(super) const ORGANIZATIONS_PER_ROUND: i64 = 64;
-const JOBS_PER_ORGANIZATION: i64 = 32;
+
+/// How long a job that this node has just written waits for a place: with this and what the provider
+/// may take (5 s for a first hang-up, 10 s for a dial) it stays within its lease.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a job with a place at its account waits for one of the node's.
+const PATIENCE_OF_NODE: Duration = Duration::from_millis(500);
 
 /// Answered keys are kept for two days, more than the promised 24 hours; those without an answer
 /// for 45 s, when their operation is dead.
@@ -107,10 +117,11 @@ impl Worker {
     async fn claim_jobs_of(&self, kind: JobKind) -> Result<Vec<LeasedJob>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
         let now = ambient.now();
+        let lane = Lane::of(kind);
+        let busy = self.jobs.accounts.full(lane, now);
+        let most = ORGANIZATIONS_PER_ROUND;
         let mut claimed = Vec::new();
-        for organization_id in
-            db::jobs::organizations_with_due(db, kind, now, ORGANIZATIONS_PER_ROUND).await?
-        {
+        for organization_id in db::jobs::organizations_with_due(db, kind, now, &busy, most).await? {
             let room = self.places(kind).available_permits();
             let room = room.saturating_sub(claimed.len());
             if room == 0 {
@@ -121,10 +132,10 @@ impl Worker {
                 now,
                 lease: LeaseToken(ambient.entropy.uuid()),
                 until: now.plus(kind.lease()),
-                most: JOBS_PER_ORGANIZATION.min(i64::try_from(room).unwrap_or(i64::MAX)),
+                most: i64::try_from(lane.per_claim().min(room)).unwrap_or(i64::MAX),
             };
             let scope = OrgScope::assume(organization_id);
-            claimed.extend(db::jobs::claim(db, scope, claim).await?);
+            claimed.extend(db::jobs::claim(db, scope, claim, &busy).await?);
         }
         Ok(claimed)
     }
@@ -191,13 +202,10 @@ impl Worker {
         }
     }
 
-    /// Runs one job under the bound of its kind; a failure leaves it to its lease.
+    /// Runs one job under the bounds of its kind; a failure leaves it to its lease.
     async fn run(&self, job: LeasedJob, call: Option<Call>) {
-        let Ok(_permit) = self.places(job.kind).acquire().await else {
-            return;
-        };
         let deadline = Duration::from_secs(job.kind.lease().whole_seconds().unsigned_abs());
-        let done = tokio::time::timeout(deadline, self.carry_out(&job, call)).await;
+        let done = tokio::time::timeout(deadline, self.run_in_its_place(&job, call)).await;
         match done {
             Ok(done) => log_failure(job.kind.as_str(), done),
             Err(_elapsed) => {
@@ -209,7 +217,8 @@ impl Worker {
         }
     }
 
-    async fn carry_out(&self, job: &LeasedJob, call: Option<Call>) -> Result<()> {
+    /// Runs a job once it has its places, at its account and on this node, or gives it back.
+    async fn run_in_its_place(&self, job: &LeasedJob, call: Option<Call>) -> Result<()> {
         let fresh = call.is_some();
         let call = if call.is_some() {
             call
@@ -218,6 +227,64 @@ impl Worker {
             db::calls::find(&self.jobs.app.db, scope_of(job), &reference).await?
         };
         let Some(call) = call else { return Ok(()) };
+        let account = call.provider_account_id;
+        let lane = Lane::of(job.kind);
+        let patience = if fresh { PATIENCE } else { Duration::ZERO };
+        let now = || self.jobs.app.ambient.now();
+        let place = match self.jobs.accounts.take(account, lane, patience, now).await {
+            Ok(place) => place,
+            Err(not_before) => return self.put_off(job, call, fresh, not_before).await,
+        };
+        let permit = tokio::time::timeout(PATIENCE_OF_NODE, self.places(job.kind).acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            let not_before = now().plus(time::Duration::seconds(1));
+            return self.put_off(job, call, fresh, not_before).await;
+        };
+        let probe = match self.admit(job, account, fresh).await? {
+            Admission::Free => None,
+            Admission::Probe(probe) => Some(probe),
+            Admission::Wait(not_before) => {
+                return self.put_off(job, call, fresh, not_before).await;
+            }
+        };
+        let done = self.carry_out(job, call, fresh).await;
+        drop((probe, place));
+        done
+    }
+
+    /// What the account's circuit says to a hang-up. A dial is asked about when it is sent; what
+    /// tells live calls what to do is not kept back.
+    async fn admit(
+        &self,
+        job: &LeasedJob,
+        account: ProviderAccountId,
+        fresh: bool,
+    ) -> Result<Admission> {
+        let app = &self.jobs.app;
+        circuit::follow_credentials(app, scope_of(job), account).await?;
+        Ok(match job.kind {
+            JobKind::HangUpCall => app.circuits.take_hang_up(account, fresh, app.ambient.now()),
+            JobKind::DialCall | JobKind::AnswerCall | JobKind::InstructCall => Admission::Free,
+        })
+    }
+
+    /// Gives a job back that nobody has begun. A call that was to be dialled at once is dialled
+    /// later, which must be known of it: whoever found it in flight would only look for it.
+    async fn put_off(
+        &self,
+        job: &LeasedJob,
+        call: Call,
+        fresh: bool,
+        not_before: Timestamp,
+    ) -> Result<()> {
+        let app = &self.jobs.app;
+        if fresh && job.kind == JobKind::DialCall && call.dial == DialState::InFlight {
+            return record_dial::put_off(app, scope_of(job), job, call, not_before).await;
+        }
+        db::jobs::give_back(&app.db, scope_of(job), job.id, job.lease, not_before).await
+    }
+
+    async fn carry_out(&self, job: &LeasedJob, call: Call, fresh: bool) -> Result<()> {
         match job.kind {
             JobKind::HangUpCall => kinds::hang_up_call::run(&self.jobs, job, call).await,
             JobKind::AnswerCall | JobKind::InstructCall => {

@@ -31,6 +31,7 @@ pub struct Metrics {
     deliveries_pending: Gauge,
     delivery_lag: Gauge,
     connections: Family<PoolLabels, Gauge>,
+    refused_accounts: Family<AccountLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +77,11 @@ struct PoolLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AccountLabels {
+    account: String,
+}
+
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 16))
 }
@@ -95,6 +101,7 @@ impl Default for Metrics {
             deliveries_pending: Gauge::default(),
             delivery_lag: Gauge::default(),
             connections: Family::default(),
+            refused_accounts: Family::default(),
         };
         metrics.registered()
     }
@@ -158,6 +165,11 @@ impl Metrics {
             "database_connections",
             "Database connections by pool and state",
             self.connections.clone(),
+        );
+        registry.register(
+            "provider_account_refused",
+            "Accounts whose providers refuse our credentials, as this node has seen it",
+            self.refused_accounts.clone(),
         );
         self
     }
@@ -245,6 +257,16 @@ impl Metrics {
             };
             gauge("open").set(i64::from(*open));
             gauge("idle").set(i64::try_from(*idle).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The accounts whose credentials are refused now; the others are not shown.
+    pub fn refused_accounts(&self, accounts: impl Iterator<Item = String>) {
+        self.refused_accounts.clear();
+        for account in accounts {
+            self.refused_accounts
+                .get_or_create(&AccountLabels { account })
+                .set(1);
         }
     }
 

@@ -29,6 +29,29 @@ pub async fn starts(app: &App, scope: OrgScope, call: Call) -> Result<Option<Cal
     }
 }
 
+/// Records that a dial which was to be sent at once is sent later, as nobody has been asked yet.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`: the job runs again and finds the dial in flight, which it looks up.
+pub async fn put_off(
+    app: &App,
+    scope: OrgScope,
+    job: &LeasedJob,
+    call: Call,
+    not_before: Timestamp,
+) -> Result<()> {
+    let input = Input::DialAnswered {
+        outcome: &DialOutcome::NotSent { after: None },
+        // It was never tried.
+        attempt: 0,
+    };
+    let applied = change(app, scope, call, &input, |change, effects| {
+        move_job_on(job, change, effects, not_before);
+    })
+    .await?;
+    finish_if_unchanged(app, scope, job, &applied).await
+}
+
 /// Records the provider's answer to the request to dial.
 ///
 /// # Errors

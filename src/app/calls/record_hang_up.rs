@@ -5,11 +5,11 @@ use time::Duration;
 
 use super::{Applied, change};
 use crate::{
-    app::{Actor, App},
+    app::{Actor, App, provider_accounts::circuit::PROBE_EVERY},
     db::{self, calls::AttemptRow},
     domain::{
         CallId, OrgScope, ProviderAccountId, Result, Timestamp, backoff,
-        call::{Call, EndState, Input},
+        call::{Call, EndState, Input, Wish},
         job::LeasedJob,
         provider::{Answered, HangUpOutcome},
     },
@@ -17,6 +17,14 @@ use crate::{
 
 /// When evidence is asked for after the provider accepted.
 const ASK_AGAIN_AFTER: Duration = Duration::seconds(30);
+
+/// When a wish is tried again that failed because the account's credentials are refused, and for how
+/// long after it was made: no call lasts longer.
+const REFUSED_AGAIN_AFTER: Duration = PROBE_EVERY;
+const REFUSED_AGAIN_WITHIN: Duration = Duration::hours(24);
+
+/// The longest that a provider may put off a hang-up: somebody is paying for the call meanwhile.
+const LONGEST_PATIENCE: Duration = Duration::seconds(10);
 
 /// When a hang-up that stays unconfirmed is asked again.
 const UNCONFIRMED_AGAIN_AFTER: Duration = Duration::seconds(60);
@@ -37,7 +45,8 @@ pub async fn record_hang_up(
 ) -> Result<Option<Call>> {
     let now = app.ambient.now();
     let attempt = attempt_row(app, answered, started_at, now);
-    let retry_at = now.plus(next_wait(app, job, &call, &answered.outcome));
+    let retry_at = now.plus(next_wait(app, job, &call, answered));
+    let refused = is_refused(answered);
     let input = Input::HungUp {
         outcome: &answered.outcome,
         retry_at,
@@ -49,6 +58,9 @@ pub async fn record_hang_up(
             // The change drops the call's jobs by itself.
             _ if change.drop_jobs => {}
             Some(EndState::Requested | EndState::Accepted | EndState::Unconfirmed) => {
+                effects.run_job_again = Some((job.id, job.lease, retry_at));
+            }
+            Some(EndState::Failed) if refused && wish.is_some_and(|wish| in_time(wish, now)) => {
                 effects.run_job_again = Some((job.id, job.lease, retry_at));
             }
             Some(EndState::Confirmed | EndState::Failed) | None => {
@@ -103,16 +115,32 @@ pub async fn of_orphan(
         .await
 }
 
-fn next_wait(app: &App, job: &LeasedJob, call: &Call, outcome: &HangUpOutcome) -> Duration {
+/// Whether the account's credentials are refused, which may be mended while the call lives.
+fn is_refused(answered: &Answered<HangUpOutcome>) -> bool {
+    matches!(answered.outcome, HangUpOutcome::Refused) && answered.answer.refuses_credentials()
+}
+
+fn in_time(wish: &Wish, now: Timestamp) -> bool {
+    now.since(wish.requested_at) < REFUSED_AGAIN_WITHIN
+}
+
+fn next_wait(
+    app: &App,
+    job: &LeasedJob,
+    call: &Call,
+    answered: &Answered<HangUpOutcome>,
+) -> Duration {
     let unconfirmed = call
         .wish
         .as_ref()
         .is_some_and(|wish| wish.state == EndState::Unconfirmed);
-    match outcome {
+    match &answered.outcome {
+        _ if is_refused(answered) => REFUSED_AGAIN_AFTER,
         _ if unconfirmed => UNCONFIRMED_AGAIN_AFTER,
         HangUpOutcome::Accepted => ASK_AGAIN_AFTER,
         HangUpOutcome::Retry { after } => {
-            backoff::after(job.attempt, *after, app.ambient.entropy.unit())
+            let after = after.map(|after| after.min(LONGEST_PATIENCE));
+            backoff::after(job.attempt, after, app.ambient.entropy.unit())
         }
         HangUpOutcome::Ended(_)
         | HangUpOutcome::AlreadyOver

@@ -9,6 +9,7 @@ use crate::{
         actor::By,
         agents,
         idempotency::{Key, StoredAnswer},
+        provider_accounts::circuit,
     },
     db::{
         self,
@@ -55,7 +56,8 @@ pub struct KeepAnswer<'a> {
 /// # Errors
 /// `VALIDATION_FAILED` (no number to call from), `INVALID_REQUEST` (no agent is named, and none can
 /// be told), `AGENT_NOT_PUBLISHED`, `DRAINING`,
-/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `DATABASE_UNAVAILABLE`.
+/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `PROVIDER_ERROR` (the
+/// account's credentials are refused), `DATABASE_UNAVAILABLE`.
 pub async fn start(
     app: &App,
     by: By<'_>,
@@ -88,6 +90,9 @@ pub async fn start(
     .await?;
     let Some(plan) = plan else { return Ok(None) };
     let call = draft(app, by, (agent_id, new), plan, now)?;
+    if new.delay <= Duration::ZERO {
+        not_refused(app, by, &call).await?;
+    }
     let change = call::start(call);
     let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
     let job = dial_job(app, &change.call, new.delay, now, &mut effects);
@@ -101,6 +106,23 @@ pub async fn start(
     db::calls::create(&app.db, by.scope, &change, &effects).await?;
     app.fast_lane.send(job.into_iter().collect(), &change.call);
     Ok(Some(change.call))
+}
+
+/// A provider that refuses the account's credentials would refuse the call too.
+async fn not_refused(app: &App, by: By<'_>, call: &Call) -> Result<()> {
+    let account = call.provider_account_id;
+    circuit::follow_credentials(app, by.scope, account).await?;
+    if app.circuits.may_dial(account, app.ambient.now()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::ProviderError,
+        format!(
+            "{} refuses the credentials of the account, and no call was placed; mend the account and try again",
+            call.provider.as_str()
+        ),
+    )
+    .retry_after(circuit::PROBE_EVERY))
 }
 
 /// The dial's job: this node's at once, or anybody's when the delay has passed.

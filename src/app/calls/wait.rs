@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::App,
-    db::{self, CallWatch, calls::CallRef},
+    db::{
+        self, CallWatch,
+        admission::{self, Urgency},
+        calls::CallRef,
+    },
     domain::{
-        OrgScope, Result,
+        OrgScope,
         call::{Call, EndProgress, end_progress},
     },
 };
@@ -17,9 +21,6 @@ use super::end::Ending;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Waits at most `bound` until `done` holds; returns the newest call known.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
 pub async fn until(
     app: &App,
     scope: OrgScope,
@@ -27,7 +28,7 @@ pub async fn until(
     watch: &mut CallWatch,
     bound: Duration,
     done: impl Fn(&Call) -> bool + Send,
-) -> Result<Arc<Call>> {
+) -> Arc<Call> {
     let deadline = tokio::time::Instant::now() + bound;
     let mut look_again =
         tokio::time::interval_at(tokio::time::Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
@@ -40,7 +41,10 @@ pub async fn until(
                 }
             }
             _ = look_again.tick() => {
-                if let Some(read) = db::calls::find(&app.db, scope, &CallRef::from(call.id)).await?
+                // What was asked for is durable: a look that fails is no failure.
+                let reference = CallRef::from(call.id);
+                let looking = db::calls::find(&app.db, scope, &reference);
+                if let Ok(Some(read)) = admission::with(Urgency::Idle, looking).await
                     && read.version > call.version
                 {
                     call = Arc::new(read);
@@ -48,20 +52,17 @@ pub async fn until(
             }
         }
     }
-    Ok(call)
+    call
 }
 
 /// Waits at most `bound` for an end to come to something.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`; the wish stays durable.
 pub async fn for_end(
     app: &App,
     scope: OrgScope,
     ending: Ending,
     bound: Duration,
     enough: impl Fn(EndProgress) -> bool + Send + Sync,
-) -> Result<(Arc<Call>, EndProgress)> {
+) -> (Arc<Call>, EndProgress) {
     let Ending {
         call,
         attempts_before,
@@ -71,7 +72,7 @@ pub async fn for_end(
     let call = until(app, scope, Arc::new(call), &mut watch, bound, |call| {
         enough(end_progress(call, attempts_before))
     })
-    .await?;
+    .await;
     let progress = end_progress(&call, attempts_before);
-    Ok((call, progress))
+    (call, progress)
 }

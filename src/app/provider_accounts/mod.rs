@@ -1,6 +1,13 @@
 //! Accounts at providers, opened.
 
-use std::{fmt, sync::Arc, time::Duration};
+pub mod circuit;
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use moka::future::Cache;
 
@@ -22,6 +29,8 @@ pub struct OpenAccount {
     pub api_base_url: Option<String>,
     /// JSON in the provider's own form.
     pub credentials: Vec<u8>,
+    /// Tells these credentials, at this host, from others within the process.
+    pub(super) fingerprint: u64,
 }
 
 impl fmt::Debug for OpenAccount {
@@ -62,14 +71,23 @@ pub async fn open(app: &App, id: ProviderAccountId) -> Result<Option<Arc<OpenAcc
         return Ok(None);
     };
     let context = seal_context(row.organization_id, row.id);
+    let credentials = app.keys.open(&row.credentials, &context)?;
     let account = Arc::new(OpenAccount {
+        fingerprint: fingerprint(&credentials, row.api_base_url.as_deref()),
         organization_id: row.organization_id,
         id: row.id,
         provider: row.provider,
         external_id: row.external_id,
         api_base_url: row.api_base_url,
-        credentials: app.keys.open(&row.credentials, &context)?,
+        credentials,
     });
     app.accounts.0.insert(id, Arc::clone(&account)).await;
     Ok(Some(account))
+}
+
+fn fingerprint(credentials: &[u8], api_base_url: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(credentials);
+    hasher.write(api_base_url.unwrap_or_default().as_bytes());
+    hasher.finish()
 }

@@ -303,6 +303,8 @@ impl Draft {
                 "The provider does not know the call: check the account and its region",
                 now,
             ),
+            // It was said when the wish failed.
+            HangUpOutcome::Refused if self.has_failed() => {}
             HangUpOutcome::Refused => self.hang_up_failed(
                 EndState::Failed,
                 "The provider refuses to end the call: check the account's credentials",
@@ -334,6 +336,11 @@ impl Draft {
             // what was escalated once is not escalated again.
             EndState::Accepted | EndState::Unconfirmed | EndState::Confirmed => {}
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        let wish = self.change.call.wish.as_ref();
+        wish.is_some_and(|wish| wish.state == EndState::Failed)
     }
 
     fn hang_up_failed(&mut self, state: EndState, message: &str, now: Timestamp) {

@@ -27,6 +27,14 @@ pub struct ProviderAnswer {
     pub message: Option<String>,
 }
 
+impl ProviderAnswer {
+    /// Whether a refusal was about the credentials, of a request about a call that exists. That of
+    /// a dial may be about where to: there only 401 is about the credentials.
+    pub fn refuses_credentials(&self) -> bool {
+        matches!(self.status, Some(401 | 403))
+    }
+}
+
 /// The outcome of a request to end a call. Every such request is safe to repeat.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HangUpOutcome {

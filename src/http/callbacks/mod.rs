@@ -16,6 +16,7 @@ use crate::{
         },
         provider_accounts::{self, OpenAccount},
     },
+    db::admission,
     domain::{
         CallId, Error, ErrorCode, OrgScope, ProviderAccountId, Result, agent::AgentSettings,
         call::Call,
@@ -142,7 +143,9 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Handled> {
     // To its end, also when the provider hangs up on us.
     let tasks = &state.app.ambient.tasks;
     let state = state.clone();
-    let task = tasks.spawn(async move { act(&state, &account, call_id, callback).await });
+    let task = tasks.spawn(admission::carried(async move {
+        act(&state, &account, call_id, callback).await
+    }));
     task.await
         .map_err(|error| Error::internal("apply a callback", error))?
 }

@@ -9,7 +9,7 @@ use crate::{
         actor::By,
         calls::cancel::{self, Named},
     },
-    db::calls::CallRef,
+    db::{admission, calls::CallRef},
     domain::{CallId, Error, Result, Timestamp},
     http::{
         HttpState,
@@ -81,13 +81,17 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let received_at = incoming.context.received_at;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        idempotent::once_since(&task_state, &identity, key, |held_since| {
-            let received_at = held_since.map_or(received_at, |since| since.min(received_at));
-            carry_out(&task_state, &identity, call_id, &named, received_at)
-        })
-        .await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            idempotent::once_since(&task_state, &identity, key, |held_since| {
+                let received_at = held_since.map_or(received_at, |since| since.min(received_at));
+                carry_out(&task_state, &identity, call_id, &named, received_at)
+            })
+            .await
+        }));
     task.await
         .map_err(|error| Error::internal("cancel a call", error))?
 }

@@ -120,7 +120,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
         return Ok(answer);
     };
     let provider = call.provider;
-    if dial::is_refused(state, scope, call).await? {
+    if dial::is_refused(state, scope, call).await {
         let message = format!("Failed to place call via {}", provider.as_str());
         let code = Some("PROVIDER_ERROR");
         return Ok(AgentError::answer(StatusCode::BAD_GATEWAY, &message, code));

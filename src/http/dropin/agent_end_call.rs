@@ -12,7 +12,7 @@ use crate::{
             wait,
         },
     },
-    db::calls::CallRef,
+    db::{admission, calls::CallRef},
     domain::{
         AgentId, CallId, Error, Result, Timestamp,
         call::{Call, EndProgress, EndReason},
@@ -97,13 +97,17 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let named = agent_id.zip(CallRef::parse(&request.call_sid));
     let received_at = incoming.context.received_at;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        idempotent::once_since(&task_state, &identity, key, |held_since| {
-            let received_at = held_since.map_or(received_at, |since| since.min(received_at));
-            carry_out(&task_state, &identity, named, received_at)
-        })
-        .await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            idempotent::once_since(&task_state, &identity, key, |held_since| {
+                let received_at = held_since.map_or(received_at, |since| since.min(received_at));
+                carry_out(&task_state, &identity, named, received_at)
+            })
+            .await
+        }));
     task.await
         .map_err(|error| Error::internal("end a call", error))?
 }
@@ -141,7 +145,7 @@ async fn carry_out(
     let (call, progress) = wait::for_end(&state.app, identity.scope, ending, bound, |progress| {
         progress != EndProgress::Pending
     })
-    .await?;
+    .await;
     Ok(match progress {
         EndProgress::Final | EndProgress::Accepted => ended(&call, "completed"),
         EndProgress::Pending | EndProgress::Retrying { .. } => ended(&call, "ending"),

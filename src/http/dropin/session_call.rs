@@ -111,7 +111,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
         return Ok(answer);
     };
     let provider = call.provider;
-    if dial::is_refused(state, scope, call).await? {
+    if dial::is_refused(state, scope, call).await {
         let error = format!("Failed to place call via {}", provider.as_str());
         return Ok(SessionError::answer(StatusCode::BAD_GATEWAY, &error, None));
     }

@@ -13,7 +13,7 @@ use crate::{
             wait,
         },
     },
-    db::{self, calls::CallRef, hangup_attempts::Attempt},
+    db::{self, admission, calls::CallRef, hangup_attempts::Attempt},
     domain::{
         Error, Result, Timestamp,
         call::{Call, EndProgress, EndReason},
@@ -73,13 +73,17 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let named = incoming.param("call_id").to_owned();
     let received_at = incoming.context.received_at;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        idempotent::once_since(&task_state, &identity, key, |held_since| {
-            let received_at = held_since.map_or(received_at, |since| since.min(received_at));
-            carry_out(&task_state, &identity, &named, received_at)
-        })
-        .await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            idempotent::once_since(&task_state, &identity, key, |held_since| {
+                let received_at = held_since.map_or(received_at, |since| since.min(received_at));
+                carry_out(&task_state, &identity, &named, received_at)
+            })
+            .await
+        }));
     task.await
         .map_err(|error| Error::internal("end a session", error))?
 }
@@ -112,7 +116,7 @@ async fn carry_out(
     let (call, progress) = wait::for_end(&state.app, identity.scope, ending, bound, |progress| {
         progress != EndProgress::Pending
     })
-    .await?;
+    .await;
     let retry_after = match progress {
         EndProgress::Final | EndProgress::Accepted => {
             let message = format!("Call {named} ended");

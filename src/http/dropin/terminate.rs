@@ -13,7 +13,7 @@ use crate::{
             wait,
         },
     },
-    db::calls::CallRef,
+    db::{admission, calls::CallRef},
     domain::{
         Error, ErrorCode, Result, Timestamp,
         call::{Call, EndProgress, EndReason},
@@ -82,13 +82,17 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let reference = CallRef::parse(incoming.param("call_sid"));
     let received_at = incoming.context.received_at;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        idempotent::once_since(&task_state, &identity, key, |held_since| {
-            let received_at = held_since.map_or(received_at, |since| since.min(received_at));
-            carry_out(&task_state, &identity, reference, received_at)
-        })
-        .await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            idempotent::once_since(&task_state, &identity, key, |held_since| {
+                let received_at = held_since.map_or(received_at, |since| since.min(received_at));
+                carry_out(&task_state, &identity, reference, received_at)
+            })
+            .await
+        }));
     task.await
         .map_err(|error| Error::internal("terminate a call", error))?
 }
@@ -129,7 +133,7 @@ async fn carry_out(
     let (call, progress) = wait::for_end(&state.app, identity.scope, ending, bound, |progress| {
         progress != EndProgress::Pending
     })
-    .await?;
+    .await;
     Ok(answer(&call, progress, state.app.ambient.now()))
 }
 

@@ -9,13 +9,14 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
 
 use super::Arrival;
 use crate::{
+    db::admission::{self, Urgency},
     domain::{Timestamp, token::Caller},
     http::HttpState,
 };
@@ -45,7 +46,8 @@ pub(in crate::http) async fn access_log(
         |matched| matched.as_str().to_owned(),
     );
     request.extensions_mut().insert(context.clone());
-    let mut response = next.run(request).await;
+    let urgency = urgency(&method, &route);
+    let mut response = admission::with(urgency, next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -68,6 +70,22 @@ pub(in crate::http) async fn access_log(
         "request"
     );
     response
+}
+
+/// How urgent a request is: ending calls and what tells of one call come before the rest.
+fn urgency(method: &Method, route: &str) -> Urgency {
+    match route {
+        "/api/v1/calls/{id}" if method == Method::GET => Urgency::Safety,
+        "/api/v1/calls/{id}/end"
+        | "/api/v1/calls/{call_sid}/terminate"
+        | "/api/v1/admin/cancel/{call_id}"
+        | "/api/v1/agents/{agent_id}/end-call"
+        | "/api/calls/{call_id}/end"
+        | "/callbacks/{provider}/{account_id}/calls/{call_id}"
+        | "/callbacks/{provider}/{account_id}"
+        | "/readyz" => Urgency::Safety,
+        _ => Urgency::Ordinary,
+    }
 }
 
 fn context(state: &HttpState, request: &Request) -> RequestContext {

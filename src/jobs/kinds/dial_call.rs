@@ -11,9 +11,9 @@ use crate::{
         agent::AgentSettings,
         call::{Call, DialState, EndReason},
         job::LeasedJob,
-        provider::{Answered, DialOutcome, LookupOutcome},
+        provider::{Answered, DialOutcome, LookupOutcome, ProviderAnswer},
     },
-    jobs::{Jobs, callback_url, scope_of, worker::log_failure},
+    jobs::{Heard, Jobs, Lane, callback_url, scope_of, worker::log_failure},
     providers::{Account, DialLookup, DialRequest},
 };
 
@@ -54,6 +54,14 @@ pub(in crate::jobs) async fn run(
 async fn dial(jobs: &Jobs, scope: OrgScope, job: &LeasedJob, call: Call) -> Result<()> {
     let outcome = match prepare(jobs, scope, &call).await {
         Ok(Some(_)) if is_late(jobs, &call) => DialOutcome::NotSent { after: None },
+        Ok(Some((account, _)))
+            if !jobs
+                .app
+                .circuits
+                .take_dial(account.id, jobs.app.ambient.now()) =>
+        {
+            refused_at_once(&call)
+        }
         Ok(Some((account, settings))) => ask(jobs, &account, &settings, &call).await,
         Ok(None) => DialOutcome::Refused {
             reason: EndReason::PlatformError,
@@ -104,6 +112,8 @@ async fn ask(jobs: &Jobs, account: &Account, settings: &AgentSettings, call: &Ca
     let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
     jobs.metrics
         .provider_request(provider, "create", name(&outcome), elapsed);
+    jobs.heard(account, Lane::Dials, heard(&outcome, &answer))
+        .await;
     if !matches!(outcome, DialOutcome::Placed(_)) {
         tracing::warn!(
             org.id = %call.organization_id, call.id = %call.id, provider,
@@ -112,6 +122,28 @@ async fn ask(jobs: &Jobs, account: &Account, settings: &AgentSettings, call: &Ca
         );
     }
     outcome
+}
+
+/// The provider refuses the account's credentials: it would refuse this call too.
+fn refused_at_once(call: &Call) -> DialOutcome {
+    tracing::warn!(
+        org.id = %call.organization_id, call.id = %call.id, provider = call.provider.as_str(),
+        account.id = %call.provider_account_id,
+        "not dialled: the provider refuses the account's credentials"
+    );
+    DialOutcome::Refused {
+        reason: EndReason::ProviderRejected,
+    }
+}
+
+fn heard(outcome: &DialOutcome, answer: &ProviderAnswer) -> Heard {
+    match outcome {
+        DialOutcome::Placed(_) => Heard::Accepted,
+        DialOutcome::NotSent { after } => Heard::wait(*after),
+        // 403 may be about where to.
+        DialOutcome::Refused { .. } if answer.status == Some(401) => Heard::refusal(answer),
+        DialOutcome::Refused { .. } | DialOutcome::Unknown => Heard::Nothing,
+    }
 }
 
 async fn look_up(jobs: &Jobs, scope: OrgScope, job: &LeasedJob, call: Call) -> Result<()> {

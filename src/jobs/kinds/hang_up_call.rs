@@ -11,7 +11,7 @@ use crate::{
         job::LeasedJob,
         provider::{Answered, FetchOutcome, HangUpOutcome, Observation, Progress, ProviderAnswer},
     },
-    jobs::{Jobs, scope_of},
+    jobs::{Heard, Jobs, Lane, scope_of},
     providers::{Account, CallControl, ProviderCall},
 };
 
@@ -29,7 +29,11 @@ pub(in crate::jobs) async fn run(jobs: &Jobs, job: &LeasedJob, call: Call) -> Re
     };
     let started_at = jobs.app.ambient.now();
     let answered = match jobs.account(call.provider_account_id).await? {
-        Some(account) => ask(jobs, &account, &call, at_provider).await,
+        Some(account) => {
+            let answered = ask(jobs, &account, &call, at_provider).await;
+            jobs.heard(&account, Lane::HangUps, heard(&answered)).await;
+            answered
+        }
         None => disconnected(),
     };
     let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
@@ -134,6 +138,17 @@ fn ended(read: &FetchOutcome) -> Option<Observation> {
         | FetchOutcome::Unavailable { .. }
         | FetchOutcome::Refused
         | FetchOutcome::Unsupported => None,
+    }
+}
+
+fn heard(answered: &Answered<HangUpOutcome>) -> Heard {
+    match answered.outcome {
+        HangUpOutcome::Ended(_) | HangUpOutcome::Accepted | HangUpOutcome::AlreadyOver => {
+            Heard::Accepted
+        }
+        HangUpOutcome::Retry { after } => Heard::wait(after),
+        HangUpOutcome::Refused => Heard::refusal(&answered.answer),
+        HangUpOutcome::NotFound => Heard::Nothing,
     }
 }
 

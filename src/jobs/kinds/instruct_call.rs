@@ -15,7 +15,7 @@ use crate::{
         job::{JobKind, LeasedJob},
         provider::{Answered, InstructOutcome},
     },
-    jobs::{Jobs, callback_url, scope_of},
+    jobs::{Heard, Jobs, Lane, callback_url, scope_of},
     providers::{Account, Instruction, ProviderCall, Stage},
 };
 
@@ -82,6 +82,13 @@ async fn ask(
         callback_url: callback_url(&jobs.public_url, &account, call.id),
     };
     let Answered { outcome, answer } = commands.instruct(&account, at_provider, instruction).await;
+    let heard = match outcome {
+        InstructOutcome::Done => Heard::Accepted,
+        InstructOutcome::Retry { after } => Heard::wait(after),
+        InstructOutcome::Refused => Heard::refusal(&answer),
+        InstructOutcome::Gone => Heard::Nothing,
+    };
+    jobs.heard(&account, Lane::Instructions, heard).await;
     let elapsed = jobs.app.ambient.now().since(started_at).unsigned_abs();
     let name = match outcome {
         InstructOutcome::Done => "done",

@@ -9,20 +9,24 @@ use crate::{
             end::{self, EndRequest},
             observe,
         },
+        provider_accounts::circuit::{self, Admission},
     },
     db::{self, calls::CallRef},
     domain::{
         CallId, JobId, OrgScope, OrganizationId, Result, Timestamp,
         call::{Call, DialState, EndReason, EndState},
         job::JobKind,
-        provider::FetchOutcome,
+        provider::{Answered, FetchOutcome},
     },
-    jobs::Jobs,
+    jobs::{Heard, Jobs, Lane},
     providers::ProviderCall,
 };
 
 /// How many calls one round looks at.
 pub(in crate::jobs) const MOST_PER_ROUND: i64 = 500;
+
+/// How long an account is not read after it did not answer: a round is for all accounts.
+const SILENT_FOR: time::Duration = time::Duration::seconds(10);
 
 /// Looks at one overdue call.
 pub(in crate::jobs) async fn run(
@@ -105,7 +109,17 @@ async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<Option<Call>> 
     let Some(at_provider) = ProviderCall::of(&call) else {
         return Ok(None);
     };
-    match provider.fetch(&account, at_provider).await.outcome {
+    let now = jobs.app.ambient.now();
+    circuit::follow_credentials(&jobs.app, scope, account.id).await?;
+    let probe = jobs.app.circuits.take_hang_up(account.id, false, now);
+    let wait = matches!(probe, Admission::Wait(_));
+    if wait || jobs.accounts.is_held(account.id, Lane::Reads, now) {
+        return Ok(None);
+    }
+    let fetched = provider.fetch(&account, at_provider).await;
+    jobs.heard(&account, Lane::Reads, heard(&fetched)).await;
+    drop(probe);
+    match fetched.outcome {
         FetchOutcome::Found(observation) => {
             let call = observe::fetched(&jobs.app, scope, call, &observation).await?;
             Ok(Some(call))
@@ -122,5 +136,17 @@ async fn read(jobs: &Jobs, scope: OrgScope, call: Call) -> Result<Option<Call>> 
             );
             Ok(None)
         }
+    }
+}
+
+fn heard(fetched: &Answered<FetchOutcome>) -> Heard {
+    match fetched.outcome {
+        FetchOutcome::Found(_) => Heard::Accepted,
+        FetchOutcome::Unavailable { .. } if fetched.answer.status.is_none() => {
+            Heard::NotNow(SILENT_FOR)
+        }
+        FetchOutcome::Unavailable { after } => Heard::wait(after),
+        FetchOutcome::Refused => Heard::refusal(&fetched.answer),
+        FetchOutcome::NotFound | FetchOutcome::Unsupported => Heard::Nothing,
     }
 }

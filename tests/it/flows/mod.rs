@@ -2,8 +2,10 @@
 
 pub mod books;
 mod callbacks;
+mod circuit;
 mod concurrent_ends;
 mod incoming;
 mod kill;
+mod overload;
 mod provider_faults;
 mod webhooks;

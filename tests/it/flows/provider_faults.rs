@@ -178,8 +178,9 @@ fn base64(text: &str) -> String {
     base64::prelude::BASE64_STANDARD.encode(text)
 }
 
-/// Every route says that the provider refuses, and the call is live for everybody to see.
-async fn assert_failed_and_live(app: &TestApp, id: &str) {
+/// Every route says that the provider refuses, and the call is live for everybody to see; so many
+/// jobs go on.
+async fn assert_failed_and_live(app: &TestApp, id: &str, jobs: usize) {
     let call = app.call(id).await;
     assert_eq!(call["status"], "in-progress");
     assert_eq!(call["ended_at"], Value::Null);
@@ -190,7 +191,7 @@ async fn assert_failed_and_live(app: &TestApp, id: &str) {
     assert_eq!(story.last().map(String::as_str), Some("error"), "{story:?}");
     let facts = books::facts(app, id).await;
     assert_eq!(facts.last().unwrap().data["error"]["code"], "HANGUP_FAILED");
-    assert!(books::jobs(app, id).await.is_empty());
+    assert_eq!(books::jobs(app, id).await.len(), jobs);
     assert!(books::usage(app, id).await.is_empty());
 }
 
@@ -204,7 +205,7 @@ async fn a_call_that_the_provider_does_not_know_fails_the_wish_and_stays_live() 
     assert_eq!(reply.status, 500);
     let detail = json!({"detail": "Failed to terminate call via twilio"});
     assert_eq!(reply.json(), detail);
-    assert_failed_and_live(&app, &id).await;
+    assert_failed_and_live(&app, &id, 0).await;
 
     let agent = format!("/api/v1/agents/{}/end-call", app.tenant.agent_id);
     let reply = app.client.post(&agent, &json!({"call_sid": id})).await;
@@ -214,7 +215,7 @@ async fn a_call_that_the_provider_does_not_know_fails_the_wish_and_stays_live() 
     let reply = app.client.post_nothing(&canonical).await;
     assert_eq!(reply.status, 502, "{}", reply.text);
     assert_eq!(reply.json()["code"], "PROVIDER_ERROR");
-    assert_failed_and_live(&app, &id).await;
+    assert_failed_and_live(&app, &id, 0).await;
     assert_eq!(outcomes(&app, &id).await, ["not_found"; 3]);
 
     // The call was never over; its own end is seen and bills no longer than the first wish.
@@ -236,7 +237,7 @@ async fn refused_credentials_fail_the_wish_and_the_next_wish_succeeds_with_good_
     let reply = terminate(&app, &id).await;
     assert_eq!(reply.status, 500, "{}", reply.text);
     assert_eq!(reply.header("retry-after"), None);
-    assert_failed_and_live(&app, &id).await;
+    assert_failed_and_live(&app, &id, 1).await;
     assert_eq!(
         books::hang_ups(&app, &id).await[0].provider_status,
         Some(401)
@@ -255,7 +256,7 @@ async fn refused_credentials_fail_the_wish_and_the_next_wish_succeeds_with_good_
 }
 
 /// What the provider takes for the tenant's account from now on.
-async fn set_secret(app: &TestApp, secret: &str) {
+pub async fn set_secret(app: &TestApp, secret: &str) {
     let account = json!({
         "provider": "twilio", "external_id": app.tenant.account_sid, "secret": secret,
     });

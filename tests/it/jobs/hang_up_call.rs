@@ -7,8 +7,8 @@ use crate::{
     support::{app::TestApp, wait::wait_for},
 };
 
-/// How many dials a node has under way at most.
-const MOST_DIALS: usize = 64;
+/// How many dials a node has under way at most for one account.
+const MOST_DIALS: usize = 32;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {

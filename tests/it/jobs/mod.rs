@@ -1,5 +1,6 @@
 //! Jobs one by one, where their order and their leases matter.
 
+mod accounts;
 mod dial_call;
 mod hang_up_call;
 mod hunt_orphans;

@@ -120,7 +120,10 @@ async fn metrics_are_the_operators_alone_count_every_end_once_and_name_nobody() 
 async fn health_tells_life_from_readiness_on_both_listeners() {
     let app = TestApp::by_hand().await;
     let nobody = app.client.with_token(None);
-    let ready = (200, r#"{"database":"ok","status":"ready"}"#);
+    let ready = (
+        200,
+        r#"{"database":"ok","provider_accounts_refused":0,"status":"ready"}"#,
+    );
     for client in [&nobody, &operator(&app)] {
         let alive = client.get("/healthz").await;
         assert_eq!(
@@ -136,7 +139,10 @@ async fn health_tells_life_from_readiness_on_both_listeners() {
         let reply = client.get("/readyz").await;
         assert_eq!(
             (reply.status, reply.text.as_str()),
-            (503, r#"{"database":"ok","status":"draining"}"#)
+            (
+                503,
+                r#"{"database":"ok","provider_accounts_refused":0,"status":"draining"}"#
+            )
         );
     }
 

@@ -235,6 +235,8 @@ pub fn variables(database_url: &str) -> BTreeMap<String, String> {
         ("DATABASE_URL", database_url),
         ("ONHOOK_DATABASE_REQUEST_CONNECTIONS", "8"),
         ("ONHOOK_DATABASE_WORKER_CONNECTIONS", "8"),
+        // Many tests share the machine; those of overload take the default.
+        ("ONHOOK_DATABASE_PATIENCE_MS", "5000"),
         ("ONHOOK_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_OPERATOR_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),

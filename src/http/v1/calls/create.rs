@@ -11,6 +11,7 @@ use crate::{
         calls::start::{self, KeepAnswer, NewCall},
         idempotency::{Key, replay},
     },
+    db::admission,
     domain::{
         AgentId, Error, ErrorCode, ProviderAccountId, Result,
         call::{Call, CallView, Limits, MAX_METADATA_BYTES},
@@ -113,6 +114,7 @@ impl Members for CreateCall {
         (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`UNSUPPORTED_MEDIA_TYPE`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`VALIDATION_FAILED`, `IDEMPOTENCY_KEY_REUSED`", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "`PROVIDER_ERROR`: the provider refuses the account's credentials; no call was recorded", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`DRAINING`, `DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -149,39 +151,43 @@ pub(in crate::http) async fn place(
     answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
 ) -> Result<(Answer, Option<Call>)> {
     let app = state.app.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        let scope = identity.scope;
-        if let Some(key) = &key
-            && let Some(stored) = replay(&app, scope, key).await?
-        {
-            return Ok((Answer::replayed(stored), None));
-        }
-        let stored = |call: &Call| answer(call).stored();
-        let keep = key.as_ref().map(|key| KeepAnswer {
-            key,
-            answer: &stored,
-        });
-        let by = By {
-            scope,
-            actor: &identity.actor,
-        };
-        match start::start(&app, by, &new, keep).await {
-            Ok(Some(call)) => Ok((answer(&call), Some(call))),
-            Ok(None) => Err(Error::new(
-                ErrorCode::AgentNotFound,
-                "There is no such agent",
-            )),
-            // The same key arrived twice at once: the other one's answer is there.
-            Err(error) if error.code == ErrorCode::IdempotencyInProgress => match &key {
-                Some(key) => match replay(&app, scope, key).await? {
-                    Some(stored) => Ok((Answer::replayed(stored), None)),
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            let scope = identity.scope;
+            if let Some(key) = &key
+                && let Some(stored) = replay(&app, scope, key).await?
+            {
+                return Ok((Answer::replayed(stored), None));
+            }
+            let stored = |call: &Call| answer(call).stored();
+            let keep = key.as_ref().map(|key| KeepAnswer {
+                key,
+                answer: &stored,
+            });
+            let by = By {
+                scope,
+                actor: &identity.actor,
+            };
+            match start::start(&app, by, &new, keep).await {
+                Ok(Some(call)) => Ok((answer(&call), Some(call))),
+                Ok(None) => Err(Error::new(
+                    ErrorCode::AgentNotFound,
+                    "There is no such agent",
+                )),
+                // The same key arrived twice at once: the other one's answer is there.
+                Err(error) if error.code == ErrorCode::IdempotencyInProgress => match &key {
+                    Some(key) => match replay(&app, scope, key).await? {
+                        Some(stored) => Ok((Answer::replayed(stored), None)),
+                        None => Err(error),
+                    },
                     None => Err(error),
                 },
-                None => Err(error),
-            },
-            Err(error) => Err(error),
-        }
-    });
+                Err(error) => Err(error),
+            }
+        }));
     task.await
         .map_err(|error| Error::internal("place a call", error))?
 }

@@ -14,7 +14,7 @@ use crate::{
             wait,
         },
     },
-    db::calls::CallRef,
+    db::{admission, calls::CallRef},
     domain::{
         Error, ErrorCode, Result,
         call::{CallEndView, CallStatus, EndProgress, EndReason},
@@ -104,14 +104,18 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::end_key(incoming, &identity, ROUTE, &body)?;
     let reference = CallRef::parse(incoming.param("id")).ok_or_else(not_found)?;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        idempotent::once_since(&task_state, &identity, key, |held_since| {
-            request.received_at =
-                held_since.map_or(request.received_at, |since| since.min(request.received_at));
-            carry_out(&task_state, &identity, &reference, &request, bound)
-        })
-        .await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            idempotent::once_since(&task_state, &identity, key, |held_since| {
+                request.received_at =
+                    held_since.map_or(request.received_at, |since| since.min(request.received_at));
+                carry_out(&task_state, &identity, &reference, &request, bound)
+            })
+            .await
+        }));
     task.await
         .map_err(|error| Error::internal("end a call", error))?
 }
@@ -133,7 +137,7 @@ async fn carry_out(
     let (call, progress) = wait::for_end(&state.app, identity.scope, ending, bound, |progress| {
         matches!(progress, EndProgress::Final | EndProgress::Refused)
     })
-    .await?;
+    .await;
     match progress {
         EndProgress::Final => Ok(Answer::json(StatusCode::OK, &call.end_receipt(already))),
         EndProgress::Refused => Err(Error::new(

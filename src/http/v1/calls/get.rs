@@ -68,7 +68,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         // Read again: what happened before the watch began is not announced.
         call = Arc::new(visible(state, &identity, incoming.param("id")).await?);
         let bound = Duration::from_secs(timeout);
-        call = wait::until(&state.app, identity.scope, call, &mut watch, bound, reached).await?;
+        call = wait::until(&state.app, identity.scope, call, &mut watch, bound, reached).await;
     }
     Ok(Answer::json(StatusCode::OK, &call.view()))
 }

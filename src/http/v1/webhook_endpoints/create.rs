@@ -11,6 +11,7 @@ use crate::{
         actor::By,
         webhook_endpoints::{self, NewEndpoint},
     },
+    db::admission,
     domain::{
         AgentId, Error, Result,
         call::FactType,
@@ -85,10 +86,14 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let new = request.checked()?;
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
     let task_state = state.clone();
-    let task = state.app.ambient.tasks.spawn(async move {
-        let operation = carry_out(&task_state, &identity, &new);
-        idempotent::once(&task_state, &identity, key, operation).await
-    });
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            let operation = carry_out(&task_state, &identity, &new);
+            idempotent::once(&task_state, &identity, key, operation).await
+        }));
     task.await
         .map_err(|error| Error::internal("create a webhook endpoint", error))?
 }
