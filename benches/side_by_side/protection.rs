@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     CLIENTS, Result,
-    children::{self, Server},
+    children::Server,
     client::{self, Connection},
     database::{quoted, text},
     ends::{self, Ends},
@@ -42,10 +42,9 @@ const D_MILLIS: u64 = 50;
 
 /// Takes the samples of both rows.
 pub(crate) async fn measure(stand: &Stand, times: Times, report: &mut Report) -> Result<()> {
-    let server = children::serve(&stand.environment.without_deliveries()).await?;
+    let server = &stand.server;
     say("  others, while one account's provider hangs");
-    one_hangs(stand, &server, times, report).await?;
-    server.running.end().await?;
+    one_hangs(stand, server, times, report).await?;
     say("  ten times as many clients as connections");
     overload(stand, times, report).await
 }
@@ -145,7 +144,10 @@ async fn point(stand: &Stand, host: &str) -> Result<()> {
     let statement = format!(
         "UPDATE provider_accounts SET api_base_url = {host} WHERE organization_id = {organization}"
     );
-    stand.main.run(statement).await
+    stand.main.run(statement).await?;
+    // The server remembers an account for five seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    Ok(())
 }
 
 /// Starts clients that end calls of that account, one after the other; how many each got answered
