@@ -39,6 +39,7 @@ official_documents! {
     twilio: Twilio, "twilio/twilio_api_v2010.calls.prism.json", "";
     telnyx: Telnyx, "telnyx/telnyx_v2.calls.yml", "/v2";
     vonage: Vonage, "vonage/voice.prism.yml", "";
+    jambonz: Sip, "jambonz/jambonz.calls.prism.yaml", "/v1";
 }
 
 /// More than any provider gives on a page that an adapter asks for, where it goes by pages.

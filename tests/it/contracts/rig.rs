@@ -98,7 +98,7 @@ impl Rig {
             external_id: face.external_id.to_owned(),
             secret: ambient.entropy.uuid().to_string(),
             // Nobody is there; what is told is no part of this.
-            incoming_url: Some("http://127.0.0.1:9/reports".to_owned()),
+            incoming_url: Some("https://192.0.2.1/reports".to_owned()),
         };
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = Simulator::start(any, ambient.clone(), vec![simulated.clone()])
@@ -163,7 +163,7 @@ impl Rig {
             answer: &self.answer,
             limits: LIMITS,
             // Nobody is there; what is reported is no part of this.
-            callback_url: format!("http://127.0.0.1:9/reports/{}", call_id.0),
+            callback_url: format!("https://192.0.2.1/reports/{}", call_id.0),
         };
         let adapter = self.registry().calls(self.provider);
         let answered = adapter.dial(&self.account, request).await;
@@ -213,7 +213,7 @@ impl Rig {
             stage,
             answer: &self.answer,
             limits: LIMITS,
-            callback_url: "http://127.0.0.1:9/reports".to_owned(),
+            callback_url: "https://192.0.2.1/reports".to_owned(),
         };
         let host = self.host_of(call);
         let call = self.named(call, host.as_deref());

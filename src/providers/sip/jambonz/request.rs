@@ -28,7 +28,9 @@ type Built = Result<outbound::Request, String>;
 pub(super) fn dial(account: &Account, keys: &Keys, dial: &DialRequest<'_>) -> Built {
     // Asked for when it is answered; what cannot be carried out then is not dialled.
     verbs::carrying_out(dial.answer)?;
-    let hook = json!({ "url": dial.callback_url, "method": "POST" });
+    // By POST, which is what they do unless told otherwise: their description names the methods in
+    // small letters, their examples in capitals.
+    let hook = json!({ "url": dial.callback_url });
     let mut body = json!({
         "from": dial.from.reveal(),
         "to": { "type": "phone", "number": dial.to.reveal() },

@@ -51,7 +51,7 @@ fn a_dial_carries_our_reference_and_both_hooks() {
     );
     assert_eq!(http.headers["authorization"], "Bearer KEY");
     assert!(http.headers["authorization"].is_sensitive());
-    let hook = json!({"url": "https://onhook.example/callbacks/sip/1/calls/7", "method": "POST"});
+    let hook = json!({"url": "https://onhook.example/callbacks/sip/1/calls/7"});
     assert_eq!(
         serde_json::from_slice::<Value>(&http.body).unwrap(),
         json!({

@@ -54,7 +54,7 @@ pub(super) async fn respond(board: &Arc<Switchboard>, asked: &Asked, path: &str)
     };
     let prefix = format!("/v1/Accounts/{account}/Calls");
     let Some(below) = path.strip_prefix(&prefix) else {
-        return Handled::Answer(plain(404, "Not Found"));
+        return Handled::Answer(bare(404, "Not Found"));
     };
     match (&asked.method, below.strip_prefix('/')) {
         (&Method::POST, None) => dial(board, &account, &asked.body).await,
@@ -63,7 +63,7 @@ pub(super) async fn respond(board: &Arc<Switchboard>, asked: &Asked, path: &str)
         (&Method::PUT | &Method::POST, Some(sid)) => {
             update(board, &account, sid, &asked.body).await
         }
-        _ => Handled::Answer(plain(404, "Not Found")),
+        _ => Handled::Answer(bare(404, "Not Found")),
     }
 }
 
@@ -162,7 +162,7 @@ async fn fetch(board: &Arc<Switchboard>, account: &str, sid: &str) -> Handled {
         let shown = |call: &Record| Reply::json(200, &call::shown(call));
         board
             .with(|exchange| exchange.find(account, sid).map(shown))
-            .unwrap_or_else(|| plain(404, "Not Found"))
+            .unwrap_or_else(|| bare(404, "Not Found"))
     })
     .await
 }
@@ -196,11 +196,11 @@ async fn update(board: &Arc<Switchboard>, account: &str, sid: &str, body: &Bytes
             return plain(422, &format!("{text} {sid}"));
         }
         match board.with(|exchange| exchange.hang_up(account, sid, false, now)) {
-            HangUp::Accepted(_) | HangUp::Over(_, OverAnswer::Record) => plain(202, "Accepted"),
+            HangUp::Accepted(_) | HangUp::Over(_, OverAnswer::Record) => bare(202, "Accepted"),
             HangUp::Over(_, OverAnswer::Error) => {
                 plain(422, &format!("call session is gone for call_sid {sid}"))
             }
-            HangUp::Over(_, OverAnswer::NotFound) | HangUp::NoSuchCall => plain(404, "Not Found"),
+            HangUp::Over(_, OverAnswer::NotFound) | HangUp::NoSuchCall => bare(404, "Not Found"),
         }
     };
     let handled = guarded(board, Operation::Hangup, act).await;
@@ -248,6 +248,13 @@ fn message(status: u16, text: &str) -> Reply {
     Reply::json(status, &json!({ "msg": text }))
 }
 
+/// A status and its name, as their server sends it.
+fn bare(status: u16, name: &str) -> Reply {
+    let body = Bytes::from(name.to_owned());
+    Reply::empty(status).with_body("text/plain; charset=utf-8", body)
+}
+
+/// A sentence, as their server sends it.
 fn plain(status: u16, text: &str) -> Reply {
     let body = Bytes::from(text.to_owned());
     Reply::empty(status).with_body("text/html; charset=utf-8", body)
@@ -262,7 +269,11 @@ async fn guarded(
         if reply.status < 400 {
             return reply;
         }
-        let mut with_body = message(reply.status, "it was ordered so");
+        let mut with_body = match reply.status {
+            404 => bare(404, "Not Found"),
+            422 => plain(422, "it was ordered so"),
+            status => message(status, "it was ordered so"),
+        };
         with_body.headers.extend(reply.headers);
         with_body
     };
