@@ -20,6 +20,7 @@ mod machine;
 mod pgbench;
 mod protection;
 mod provider;
+mod providers;
 mod recording;
 mod report;
 mod roles;
@@ -74,6 +75,7 @@ const WHOLE: Plan = Plan {
         pgbench_seconds: 4,
         only_ends: false,
         only_protection: false,
+        only_providers: false,
     },
 };
 
@@ -88,6 +90,7 @@ const QUICK: Plan = Plan {
         pgbench_seconds: 2,
         only_ends: false,
         only_protection: false,
+        only_providers: false,
     },
 };
 
@@ -97,7 +100,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers]",
         );
         return ExitCode::SUCCESS;
     }
@@ -113,6 +116,7 @@ fn main() -> ExitCode {
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
                 plan.times.only_ends = has("--ends");
                 plan.times.only_protection = has("--protection");
+                plan.times.only_providers = has("--providers");
                 run(&plan).await
             })
         });

@@ -246,8 +246,9 @@ impl Pgbench {
             .replace("$1", &quoted(&self.organization))
             .replace("$2", &format!("{id}::uuid"))
             .replace("$3", id)
+            .replace("$4", "NULL")
             // The statistics put a parameter in the place of the constant after LIMIT.
-            .replace("$4", "1");
+            .replace("$5", "1");
         let script = include_str!("own_end.sql").replace("{find}", &find);
         self.write("own_end.sql", &script)
     }

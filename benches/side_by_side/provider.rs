@@ -38,6 +38,10 @@ impl Provider {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Forgets all calls; from now on calls are answered at once, and a hang-up takes so long.
     pub(crate) async fn reset(&self, hang_up_millis: u64) -> Result<()> {
         self.command("DELETE", "/_sim", &Value::Null).await?;

@@ -7,7 +7,7 @@ use crate::{
     CLIENTS, Result, children, client,
     ends::{self, Ends},
     load::{self, Load, Outcome, Requests},
-    machine, protection,
+    machine, protection, providers,
     report::Report,
     say,
     stand::{Stand, Tenant},
@@ -25,6 +25,8 @@ pub(crate) struct Times {
     pub(crate) only_ends: bool,
     /// Nothing but a provider that hangs and too many clients.
     pub(crate) only_protection: bool,
+    /// Nothing but the ends at each provider.
+    pub(crate) only_providers: bool,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -37,13 +39,20 @@ const STARTS: usize = 3;
 const AT_ONCE: usize = 64;
 const ENDED_AT_ONCE: usize = 3;
 
-/// Takes every sample once.
+/// Takes every sample once that is asked for.
 pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
+    if times.only_providers {
+        providers::measure(stand, report).await
+    } else if times.only_protection {
+        protection::measure(stand, times, report).await
+    } else {
+        every_sample(stand, times, report).await
+    }
+}
+
+async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
     let mut most_others = 0.0_f64;
     let mut note = |outcome: &Outcome| most_others = most_others.max(outcome.seen.others);
-    if times.only_protection {
-        return protection::measure(stand, times, report).await;
-    }
     if !times.only_ends {
         let (hello, list) = lists(stand, times, report).await?;
         note(&hello);
@@ -60,6 +69,8 @@ pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) 
         return Ok(());
     }
     protection::measure(stand, times, report).await?;
+    say("  ends at each provider");
+    providers::measure(stand, report).await?;
     say("  starts, statements, one call ended by many");
     starts(stand, report).await?;
     if stand.recording.statements.is_some() {

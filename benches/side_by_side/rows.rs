@@ -168,6 +168,16 @@ pub(crate) const ROWS: &[Row] = &[
         AtMost(1.0),
     ),
     row(
+        "p.twilio",
+        "an end at Twilio, evidence included: CPU of the server",
+        "µs",
+        Reported,
+    ),
+    row("p.telnyx", "… at Telnyx ÷ at Twilio", "ratio", AtMost(1.3)),
+    row("p.vonage", "… at Vonage ÷ at Twilio", "ratio", AtMost(1.3)),
+    row("p.sip", "… at jambonz ÷ at Twilio", "ratio", AtMost(1.3)),
+    row("p.openai", "… at OpenAI ÷ at Twilio", "ratio", AtMost(1.3)),
+    row(
         "4.list",
         "one account's provider hangs: others' lists, p99 ÷ p99 without it",
         "ratio",
