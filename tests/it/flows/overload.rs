@@ -24,6 +24,9 @@ const CLIENTS: usize = 80;
 /// The promise is a second; the machine runs other tests beside this one.
 const LATEST: Duration = Duration::from_millis(1900);
 
+/// How long PostgreSQL lets a statement run.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A node with the patience of a real one, and a client of it.
 async fn hurried(app: &TestApp, token: &str) -> (Node, TestClient) {
     let node = app
@@ -105,6 +108,7 @@ async fn ends_come_through_while_new_calls_take_every_connection_that_they_may()
     let id = app.place_answered().await;
     let (node, client) = hurried(&app, &app.tenant.token).await;
     let mut agents = app.database.as_owner().await;
+    let locked = Instant::now();
     books::run(&mut agents, "BEGIN; LOCK TABLE agents").await;
     let body = json!({"agent_id": app.tenant.agent_id, "to": "+15550101"});
     let mut asking = ask(&client, &Method::POST, "/api/v1/calls", &body.to_string());
@@ -118,8 +122,12 @@ async fn ends_come_through_while_new_calls_take_every_connection_that_they_may()
 
     assert_turned_away(&mut asking, 6).await;
     books::run(&mut agents, "ROLLBACK").await;
+    // A machine that is busy with other tests may take longer than a statement may.
+    let given_up = locked.elapsed() >= STATEMENT_TIMEOUT;
     while let Some(stuck) = asking.join_next().await {
-        assert_eq!(stuck.expect("no panic").0.status, 201);
+        let (reply, _) = stuck.expect("no panic");
+        let refused = given_up && reply.status == 503 && reply.header("retry-after").is_some();
+        assert!(reply.status == 201 || refused, "{}", reply.text);
     }
     node.stop().await;
     app.stop().await;
