@@ -47,8 +47,33 @@ pub enum Scope {
     CallsCreate,
     #[strum(serialize = "calls:end")]
     CallsEnd,
+    #[strum(serialize = "webhooks:read")]
+    WebhooksRead,
     #[strum(serialize = "webhooks:write")]
     WebhooksWrite,
+    #[strum(serialize = "agents:read")]
+    AgentsRead,
+    #[strum(serialize = "agents:write")]
+    AgentsWrite,
+    /// Provider accounts and phone numbers.
+    #[strum(serialize = "accounts:read")]
+    AccountsRead,
+    #[strum(serialize = "accounts:write")]
+    AccountsWrite,
+    #[strum(serialize = "tokens:read")]
+    TokensRead,
+    #[strum(serialize = "tokens:write")]
+    TokensWrite,
+    #[strum(serialize = "members:read")]
+    MembersRead,
+    #[strum(serialize = "members:write")]
+    MembersWrite,
+    #[strum(serialize = "organization:write")]
+    OrganizationWrite,
+    #[strum(serialize = "audit:read")]
+    AuditRead,
+    #[strum(serialize = "billing:read")]
+    BillingRead,
 }
 
 impl Scope {
