@@ -27,6 +27,7 @@
 //! | the signature check of a Twilio callback | `providers/twilio/callback.rs` |
 //! | its imitation | `simulator/twilio/` |
 //! | any SQL touching table T | `db/T.rs`, `db/T/` |
+//! | how a connection to the database is kept between statements | `db/connections.rs` |
 //! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
 //! | what a token may do | `domain/token.rs` |

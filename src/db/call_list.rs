@@ -63,12 +63,9 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let mut statement = statement(scope, filter, start, limit);
-    // On a connection, not on the pool: that would hand each row on once more.
-    let listing = async {
-        let mut connection = db.pool.acquire().await?;
-        statement.build().fetch_all(&mut *connection).await
-    };
-    let rows = db.run("list calls", listing).await?;
+    let rows = db
+        .run("list calls", statement.build().fetch_all(&db.pool))
+        .await?;
     Ok(rows
         .into_iter()
         .map(|row| Listed::new(row, scope))

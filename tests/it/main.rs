@@ -9,6 +9,7 @@
 
 mod architecture;
 mod breaches;
+mod connections;
 mod contracts;
 mod examples;
 mod flows;

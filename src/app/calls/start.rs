@@ -94,10 +94,10 @@ pub async fn start(
         not_refused(app, by, &call).await?;
     }
     let change = call::start(call);
-    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
+    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.ordered_uuid()));
     let job = dial_job(app, &change.call, new.delay, now, &mut effects);
     let detail = json!({"agent_id": agent_id, "client_reference": new.client_reference});
-    let audit_id = AuditEntryId(app.ambient.entropy.uuid());
+    let audit_id = AuditEntryId(app.ambient.ordered_uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.create", detail));
     if let Some(keep) = keep {
         let answer = (keep.answer)(&change.call);
@@ -136,7 +136,7 @@ fn dial_job(
     let kind = JobKind::DialCall;
     let job = LeasedJob {
         organization_id: call.organization_id,
-        id: JobId(app.ambient.entropy.uuid()),
+        id: JobId(app.ambient.ordered_uuid()),
         kind,
         call_id: call.id,
         attempt: 1,
