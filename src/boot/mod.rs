@@ -13,5 +13,5 @@ pub mod private_postgres;
 mod signals;
 
 pub(crate) use node::app;
-pub use node::{Node, Settings};
+pub use node::{Node, Patience, Settings};
 pub use signals::{Stop, stop, stop_of};

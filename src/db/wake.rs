@@ -69,11 +69,19 @@ impl Wake {
         organizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Announces a change that is committed; `facts`: with something to deliver.
+    /// Announces a change that is committed, unless a later one was; `facts`: with something to
+    /// deliver.
     pub fn changed(&self, call: &Call, facts: bool) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = calls.get(&call.id) {
-            sender.send_replace(Some(Arc::new(call.clone())));
+            // Announcements overtake each other.
+            sender.send_if_modified(|last| {
+                let newer = last.as_ref().is_none_or(|last| last.version < call.version);
+                if newer {
+                    *last = Some(Arc::new(call.clone()));
+                }
+                newer
+            });
         }
         drop(calls);
         if facts {

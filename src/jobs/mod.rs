@@ -29,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use accounts::{Accounts, Lane};
+pub use loops::Loops;
 pub use worker::Worker;
 
 use crate::{

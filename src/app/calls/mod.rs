@@ -70,6 +70,8 @@ async fn change(
             return Ok(Applied::Changed(change));
         }
         call = get(app, scope, &CallRef::from(call.id)).await?;
+        // Who waits on this node for what another one did learns it here the soonest.
+        app.db.wake().changed(&call, false);
     }
     Err(Error::internal(
         "apply a change of a call",

@@ -3,10 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use onhook::{
-    boot::{Node, Settings},
-    config,
-};
+use onhook::boot::Node;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +13,7 @@ use tokio::{
 
 use super::books;
 use crate::support::{
-    app::{TestApp, variables},
+    app::TestApp,
     client::{Reply, TestClient},
     wait::wait_for,
 };
@@ -200,14 +197,7 @@ async fn two_nodes_that_end_one_call_at_once_cause_one_hang_up() {
 
 /// Another node on the same database.
 async fn second_node(app: &TestApp) -> Node {
-    let config = config::from_variables(variables(&app.database.url)).unwrap();
-    Node::start(Settings {
-        config,
-        ambient: app.ambient.clone(),
-        run_loops: true,
-    })
-    .await
-    .unwrap()
+    app.node_with(&[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

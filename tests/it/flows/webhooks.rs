@@ -3,21 +3,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use onhook::{
-    boot::{Node, Settings},
-    config,
-    db::webhook_deliveries::Claim,
-    simulator::Delivery,
-};
+use onhook::{boot::Node, db::webhook_deliveries::Claim, simulator::Delivery};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::books::{self, DeliveryAttemptRow};
-use crate::support::{
-    app::{TestApp, variables},
-    client::TestClient,
-    wait::wait_for,
-};
+use crate::support::{app::TestApp, client::TestClient, wait::wait_for};
 
 const HOUR: i64 = 3600;
 
@@ -476,15 +467,9 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
 
 /// Another node on the same database, with its loops.
 async fn node(app: &TestApp, delivers: bool) -> Node {
-    let mut variables = variables(&app.database.url);
-    variables.insert("ONHOOK_DELIVER_WEBHOOKS".to_owned(), delivers.to_string());
-    Node::start(Settings {
-        config: config::from_variables(variables).unwrap(),
-        ambient: app.ambient.clone(),
-        run_loops: true,
-    })
-    .await
-    .unwrap()
+    let delivers = delivers.to_string();
+    app.node_with(&[("ONHOOK_DELIVER_WEBHOOKS", &delivers)])
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
