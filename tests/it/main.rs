@@ -10,6 +10,7 @@
 mod architecture;
 mod breaches;
 mod contracts;
+mod every_provider;
 mod examples;
 mod flows;
 mod flows_openai;
