@@ -59,20 +59,7 @@ async fn judge(provider: ProviderKind, document: &str, base_path: &str) {
             return missing.skips(&what);
         }
     };
-    let mut asked = 0;
-    if provider.places_calls() {
-        asked += dials(&mut rig).await;
-    }
-    asked += calls_that_come_in(&mut rig).await;
-    asked += hang_ups(&rig).await;
-    asked += refused_hang_ups(&rig).await;
-    if provider.places_calls() {
-        asked += hang_ups_before_the_answer(&rig).await;
-        asked += reads(&rig).await;
-        asked += refusals(&rig).await;
-        asked += commands(&mut rig).await;
-        asked += look_ups(&mut rig, &judge).await;
-    }
+    let asked = ask_everything(&mut rig, &judge).await;
 
     let record = judge.so_far();
     assert!(
@@ -91,6 +78,22 @@ async fn judge(provider: ProviderKind, document: &str, base_path: &str) {
     let errors = wait_for("Prism's log", errors, written).await;
     assert_eq!(errors.len(), 3, "{}", errors.join("\n"));
     judge.stop().await;
+}
+
+/// How many questions there were, at least.
+async fn ask_everything(rig: &mut Rig, judge: &Judge) -> usize {
+    if !rig.provider.places_calls() {
+        return calls_that_come_in(rig).await + hang_ups(rig).await + refused_hang_ups(rig).await;
+    }
+    let mut asked = dials(rig).await;
+    asked += calls_that_come_in(rig).await;
+    asked += hang_ups(rig).await;
+    asked += refused_hang_ups(rig).await;
+    asked += hang_ups_before_the_answer(rig).await;
+    asked += reads(rig).await;
+    asked += refusals(rig).await;
+    asked += commands(rig).await;
+    asked + look_ups(rig, judge).await
 }
 
 async fn between(
@@ -142,29 +145,30 @@ async fn dials(rig: &mut Rig) -> usize {
 /// One that is told what to do and hung up, one that is turned away, one that is hung up while it
 /// rings. Where our answer to the provider's question takes them, nothing asks the API to.
 async fn calls_that_come_in(rig: &mut Rig) -> usize {
-    let mut asked = 0;
     let call = rig.call_in().await;
-    if let Some(taken) = rig.take(&call).await {
-        assert_eq!(taken, InstructOutcome::Done);
-        assert_eq!(rig.instruct(&call).await, Some(InstructOutcome::Done));
-    }
-    asked += by_id(rig, &call).await;
+    take(rig, &call).await;
+    let mut asked = by_id(rig, &call).await;
     if !rig.provider.places_calls() {
         rig.have(&json!({"model": "gpt-realtime-mini", "voice": "marin"}));
         let call = rig.call_in().await;
-        assert_eq!(rig.take(&call).await, Some(InstructOutcome::Done));
-        asked += 1;
+        take(rig, &call).await;
+        asked += by_id(rig, &call).await;
     }
     let call = rig.call_in().await;
-    if let Some(turned_away) = rig.turn_away(&call).await {
-        assert_eq!(turned_away, InstructOutcome::Done);
-    }
+    let turned_away = rig.turn_away(&call).await;
+    assert!(matches!(turned_away, None | Some(InstructOutcome::Done)));
     // Too late for either.
     rig.turn_away(&call).await;
     rig.take(&call).await;
     asked += by_id(rig, &call).await;
     let call = rig.call_in().await;
     asked + by_id(rig, &call).await
+}
+
+async fn take(rig: &Rig, call: &str) {
+    let done = |outcome| matches!(outcome, None | Some(InstructOutcome::Done));
+    assert!(done(rig.take(call).await));
+    assert!(done(rig.instruct(call).await));
 }
 
 /// Reads the call where it can be read, and hangs it up.
