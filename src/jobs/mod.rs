@@ -42,7 +42,7 @@ use crate::{
         provider::ProviderAnswer,
     },
     outbound,
-    providers::{Account, Credentials, Registry},
+    providers::{Account, Registry, StoredAccount},
     telemetry::Metrics,
 };
 
@@ -140,20 +140,22 @@ impl Jobs {
     }
 
     /// The account, opened; `None`: it is disconnected.
-    async fn account(&self, id: ProviderAccountId) -> Result<Option<Account>> {
+    async fn account(&self, id: ProviderAccountId) -> Result<Option<Arc<Account>>> {
         let Some(open) = provider_accounts::open(&self.app, id).await? else {
             return Ok(None);
         };
-        let credentials = Credentials::parse(open.provider, &open.credentials)
-            .map_err(|error| Error::internal("read a provider account's credentials", error))?;
-        Ok(Some(Account {
+        let stored = StoredAccount {
             id: open.id,
             organization_id: open.organization_id,
             kind: open.provider,
-            external_id: open.external_id.clone(),
-            api_base_url: open.api_base_url.clone(),
-            credentials,
-        }))
+            external_id: &open.external_id,
+            api_base_url: open.api_base_url.as_deref(),
+            credentials: &open.credentials,
+        };
+        let account = self.providers.account(stored).await;
+        account
+            .map(Some)
+            .map_err(|error| Error::internal("read a provider account's credentials", error))
     }
 }
 

@@ -11,6 +11,7 @@ mod architecture;
 mod breaches;
 mod connections;
 mod contracts;
+mod every_provider;
 mod examples;
 mod flows;
 mod flows_openai;
