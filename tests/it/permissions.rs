@@ -167,7 +167,7 @@ fn outcome(reply: &Reply) -> String {
 
 /// The table: a line for each operation, its cells as wide as its column.
 fn table(titles: &[String], rows: &[(String, Vec<String>)]) -> String {
-    let mut lines = vec![("".to_owned(), titles.to_vec())];
+    let mut lines = vec![(String::new(), titles.to_vec())];
     lines.extend_from_slice(rows);
     let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
     let first = widest(&mut lines.iter().map(|(title, _)| title.len()));

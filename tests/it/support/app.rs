@@ -237,6 +237,10 @@ pub fn variables(database_url: &str) -> BTreeMap<String, String> {
         ("ONHOOK_DATABASE_WORKER_CONNECTIONS", "8"),
         // Many tests share the machine; those of overload take the default.
         ("ONHOOK_DATABASE_PATIENCE_MS", "5000"),
+        // Tests send in bursts; those of limits set them.
+        ("ONHOOK_REQUESTS_PER_TOKEN", "0"),
+        ("ONHOOK_REQUESTS_PER_ORGANIZATION", "0"),
+        ("ONHOOK_SAFETY_CEILING", "0"),
         ("ONHOOK_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_OPERATOR_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),
