@@ -39,6 +39,7 @@
 //! | retry delays of a call's job / of a webhook | `domain/backoff.rs` / `domain/webhook/schedule.rs` |
 //! | how an `Idempotency-Key` is kept | `app/idempotency.rs` |
 //! | what must always hold of the data | `db/invariants/` |
+//! | how the audit log is sealed, and how that is checked | `jobs/audit_chain.rs`, `migrations/0018_audit_seals.sql`, `crypto/audit_chain.rs` |
 //! | which addresses may be reached | `outbound/guard.rs` |
 //! | how secrets are sealed, tokens hashed | `crypto/` |
 //! | an environment variable | `config/read.rs`, `.env.example` |

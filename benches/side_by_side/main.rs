@@ -1,6 +1,7 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
 //! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
-//! `-- --protection` only those of a provider that hangs and of too many clients.
+//! `-- --protection` only those of a provider that hangs and of too many clients, `-- --isolation`
+//! only those of other tenants' ids.
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -15,6 +16,7 @@ mod children;
 mod client;
 mod database;
 mod ends;
+mod isolation;
 mod load;
 mod machine;
 mod pgbench;
@@ -76,6 +78,7 @@ const WHOLE: Plan = Plan {
         only_ends: false,
         only_protection: false,
         only_providers: false,
+        only_isolation: false,
     },
 };
 
@@ -91,6 +94,7 @@ const QUICK: Plan = Plan {
         only_ends: false,
         only_protection: false,
         only_providers: false,
+        only_isolation: false,
     },
 };
 
@@ -100,7 +104,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation]",
         );
         return ExitCode::SUCCESS;
     }
@@ -117,6 +121,7 @@ fn main() -> ExitCode {
                 plan.times.only_ends = has("--ends");
                 plan.times.only_protection = has("--protection");
                 plan.times.only_providers = has("--providers");
+                plan.times.only_isolation = has("--isolation");
                 run(&plan).await
             })
         });

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     CLIENTS, Result, children, client,
     ends::{self, Ends},
+    isolation,
     load::{self, Load, Outcome, Requests},
     machine, protection, providers,
     report::Report,
@@ -27,6 +28,8 @@ pub(crate) struct Times {
     pub(crate) only_protection: bool,
     /// Nothing but the ends at each provider.
     pub(crate) only_providers: bool,
+    /// Nothing but other tenants' ids.
+    pub(crate) only_isolation: bool,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -43,6 +46,8 @@ const ENDED_AT_ONCE: usize = 3;
 pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
     if times.only_providers {
         providers::measure(stand, report).await
+    } else if times.only_isolation {
+        isolation::measure(stand, report).await
     } else if times.only_protection {
         protection::measure(stand, times, report).await
     } else {
@@ -69,6 +74,8 @@ async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> R
         return Ok(());
     }
     protection::measure(stand, times, report).await?;
+    say("  other tenants' ids");
+    isolation::measure(stand, report).await?;
     say("  ends at each provider");
     providers::measure(stand, report).await?;
     say("  starts, statements, one call ended by many");

@@ -14,6 +14,7 @@ pub mod fast_lane;
 pub mod idempotency;
 pub mod organizations;
 pub mod provider_accounts;
+pub mod rates;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -42,6 +43,10 @@ pub struct App {
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
     pub ends: calls::ends::Ends,
+    pub rates: rates::Rates,
+    /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
+    /// any number.
+    pub most_live_calls: Option<u32>,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
     draining: Arc<AtomicBool>,
@@ -55,11 +60,16 @@ pub struct Parts {
     pub pepper: Pepper,
     pub fast_lane: FastLane,
     pub allow_loopback: bool,
+    pub quotas: rates::Quotas,
+    /// See [`App`].
+    pub most_live_calls: Option<u32>,
 }
 
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self {
+            rates: rates::Rates::new(parts.quotas, &parts.ambient.clock),
+            most_live_calls: parts.most_live_calls,
             db: parts.db,
             ambient: parts.ambient,
             keys: parts.keys,

@@ -11,6 +11,7 @@ mod connections;
 mod node;
 pub mod private_postgres;
 mod signals;
+mod write_deadline;
 
 pub(crate) use node::app;
 pub use node::{Node, Patience, Settings};

@@ -9,7 +9,7 @@ use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use super::connections;
 use crate::{
     ambient::Ambient,
-    app::{App, FastLane, Parts as AppParts},
+    app::{App, FastLane, Parts as AppParts, rates::Quotas},
     config::Config,
     db::{self, Db},
     domain::{Error, Result},
@@ -179,6 +179,12 @@ fn app_with(
         pepper: config.keys.token_pepper.clone(),
         fast_lane,
         allow_loopback: config.providers.allow_loopback,
+        quotas: Quotas {
+            of_token: config.limits.requests_per_token,
+            of_organization: config.limits.requests_per_organization,
+            of_safety_lane: config.limits.safety_ceiling,
+        },
+        most_live_calls: config.limits.live_calls,
     }))
 }
 

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod agents;
 pub mod audit_entries;
+pub mod audit_seals;
 pub mod call_facts;
 pub mod call_list;
 pub mod callback_receipts;

@@ -33,6 +33,7 @@ pub enum ErrorCode {
     ValidationFailed,
     IdempotencyKeyReused,
     RateLimited,
+    ConcurrencyLimit,
     ProviderError,
     ProviderUnavailable,
     Draining,

@@ -19,6 +19,8 @@ const TAKEN_AT_ONCE: usize = 256;
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
+/// How long an audit entry may be without its seal.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Which loops run by themselves. The fast lane always does.
@@ -86,6 +88,12 @@ impl Worker {
         }));
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.hunts().await }));
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            worker
+                .every("seal the audit log", SEAL_EVERY, || worker.seal_audit())
+                .await;
+        }));
     }
 
     fn start_fast_lane(&self, fast_lane: Receiver<FastLaneJob>) {

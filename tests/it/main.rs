@@ -19,6 +19,7 @@ mod flows_sip;
 mod flows_telnyx;
 mod flows_vonage;
 mod invariants;
+mod isolation;
 mod jobs;
 mod migrations;
 mod openapi;

@@ -261,6 +261,10 @@ pub fn variables(database_url: &str) -> BTreeMap<String, String> {
         ("ONHOOK_END_WAIT_SECONDS", "30"),
         ("ONHOOK_AGENT_END_WAIT_SECONDS", "30"),
         ("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", "4000"),
+        // Tests send in bursts; those of limits set them.
+        ("ONHOOK_REQUESTS_PER_TOKEN", "0"),
+        ("ONHOOK_REQUESTS_PER_ORGANIZATION", "0"),
+        ("ONHOOK_SAFETY_CEILING", "0"),
         ("ONHOOK_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_OPERATOR_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),
