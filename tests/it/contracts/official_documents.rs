@@ -154,15 +154,19 @@ async fn calls_that_come_in(rig: &mut Rig) -> usize {
         take(rig, &call).await;
         asked += by_id(rig, &call).await;
     }
+    asked += turned_away(rig).await;
+    let call = rig.call_in().await;
+    asked + by_id(rig, &call).await
+}
+
+async fn turned_away(rig: &Rig) -> usize {
     let call = rig.call_in().await;
     let turned_away = rig.turn_away(&call).await;
     assert!(matches!(turned_away, None | Some(InstructOutcome::Done)));
     // Too late for either.
     rig.turn_away(&call).await;
     rig.take(&call).await;
-    asked += by_id(rig, &call).await;
-    let call = rig.call_in().await;
-    asked + by_id(rig, &call).await
+    by_id(rig, &call).await
 }
 
 async fn take(rig: &Rig, call: &str) {
