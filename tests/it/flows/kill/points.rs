@@ -13,7 +13,7 @@ use crate::{
         app::{HELD, TestApp},
         client::Reply,
         line::connect,
-        wait::wait_for,
+        wait::{wait_at_most, wait_for},
     },
 };
 
@@ -387,7 +387,8 @@ async fn a_client_whose_end_died_with_its_node_may_soon_ask_again_under_the_same
     let again = || client.send(Method::POST, &path, &key, "");
     // Sooner than any other key's, which is dead after 45 s.
     let taken_over = |reply: &Reply| reply.status != 409;
-    wait_for("the key to be free", again, taken_over).await;
+    let soon = std::time::Duration::from_secs(30);
+    wait_at_most(soon, "the key to be free", again, taken_over).await;
     wait_for("the end", again, |reply: &Reply| reply.status == 200).await;
     books::assert_ended_once(&app, &id).await;
     app.stop().await;
