@@ -48,6 +48,12 @@ impl Wake {
         }
     }
 
+    /// How many wait on this node for what becomes of the call.
+    pub fn watching(&self, call_id: CallId) -> usize {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.get(&call_id).map_or(0, watch::Sender::receiver_count)
+    }
+
     /// Completes when deliveries may have become due on this node.
     pub async fn deliveries(&self) {
         self.deliveries.named.notified().await;

@@ -16,7 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{self, TestApp, variables},
+    app::{self, HELD, TestApp, variables},
     client::Reply,
     database,
     wait::wait_for,
@@ -292,9 +292,10 @@ async fn an_end_that_nobody_told_is_found_when_the_websocket_cannot_be_opened_ag
     let app = TestApp::running().await;
     connect(&app).await;
     let sid = call_in_answered(&app).await;
-    fault(&app, "socket", 1, json!({"delay_ms": 2000})).await;
+    fault(&app, "socket", 1, json!({"delay_ms": HELD})).await;
     break_sockets(&app).await;
     assert_eq!(caller_hangs_up(&app, &sid).await, 200);
+    app.release().await;
 
     let call = app.wait_for_status(&sid, "completed").await;
     assert_eq!(call["ended_reason"], "reconciled_gone");

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::books::{self, DeliveryAttemptRow};
-use crate::support::{app::TestApp, client::TestClient, wait::wait_for};
+use crate::support::{
+    app::{HELD, TestApp},
+    client::TestClient,
+    wait::wait_for,
+};
 
 const HOUR: i64 = 3600;
 
@@ -437,7 +441,7 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
     only_endpoint(&app, "/slow", json!({"timeout_seconds": 5})).await;
     let id = ended_call(&app).await;
     let facts = books::facts(&app, &id).await.len();
-    behave(&app, &json!({"status": 500, "delay_ms": 300})).await;
+    behave(&app, &json!({"status": 500, "delay_ms": HELD})).await;
 
     let round = app.node.worker.deliver_due();
     let (attempted, ()) = tokio::join!(round, async {
@@ -450,6 +454,7 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
         .await;
         // The first one takes this long by the clock.
         app.advance(20);
+        behave(&app, &json!({"status": 204})).await;
     });
     attempted.unwrap();
 

@@ -36,8 +36,16 @@ pub const SECRET_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 pub const ADMIN_TOKEN: &str = "the-operators-own-token";
 pub const TOKEN_PEPPER: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
+/// A fault's delay, in milliseconds, that lasts until [`TestApp::release`]: whatever a test does
+/// meanwhile is done meanwhile, however slow the machine is.
+pub const HELD: u64 = 3_600_000;
+
 /// Longer than anything takes on a machine that is ten times slower.
 const LONG: Duration = Duration::from_mins(1);
+
+/// For a hang-up, more than an operator may choose: its lease of 10 s also has to last for reads
+/// before and after it.
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// An organisation with everything that a call needs.
 #[derive(Clone, Debug)]
@@ -180,6 +188,12 @@ impl TestApp {
         assert!(reply.status < 300, "{}", reply.text);
     }
 
+    /// Lets go on what faults delay, now and until the next fault is scripted.
+    pub async fn release(&self) {
+        let reply = self.sim.post_nothing("/_sim/faults/release").await;
+        assert_eq!(reply.status, 204, "{}", reply.text);
+    }
+
     /// Moves the clock, in tests that hold it.
     pub fn advance(&self, seconds: i64) {
         let clock = self.clock.as_ref().expect("TestApp::by_hand");
@@ -237,8 +251,13 @@ impl TestApp {
 /// A node of a test: patient beyond any machine's slowness where the variables do not say
 /// otherwise.
 pub async fn node(variables: BTreeMap<String, String>, ambient: Ambient, loops: Loops) -> Node {
+    let chosen = variables.contains_key("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS");
+    let mut config = config::from_variables(variables).expect("a configuration");
+    if !chosen {
+        config.providers.hang_up_timeout = HANG_UP_TIMEOUT;
+    }
     let settings = Settings {
-        config: config::from_variables(variables).expect("a configuration"),
+        config,
         ambient,
         loops,
         patience: Patience {
