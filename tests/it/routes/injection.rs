@@ -88,10 +88,10 @@ fn attempts(operation: &Operation, names: &Names, payload: &str) -> Vec<Attempt>
         match parameter["in"].as_str() {
             Some("query") => {
                 let mut attempt = good(&format!("?{name}"));
-                attempt.target += &format!("?{name}={}", encoded(payload));
+                attempt.target = format!("{}?{name}={}", attempt.target, encoded(payload));
                 attempts.push(attempt);
                 let mut attempt = good("a query parameter's name");
-                attempt.target += &format!("?{}=1", encoded(payload));
+                attempt.target = format!("{}?{}=1", attempt.target, encoded(payload));
                 attempts.push(attempt);
             }
             // A line break ends a header: the rest is another one, which a client may send.
