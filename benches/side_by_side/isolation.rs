@@ -19,6 +19,12 @@ const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/openap
 /// Requests for each of the two ids.
 const EACH: usize = 1000;
 
+/// A difference, in percent, that would tell one from the other.
+const TELLING: f64 = 5.0;
+
+/// Somebody else on the machine can make a difference once; ours is there each time.
+const TRIES: usize = 3;
+
 /// Before the clock starts.
 const WARM_UP: usize = 50;
 
@@ -40,14 +46,21 @@ pub(crate) async fn measure(stand: &Stand, report: &mut Report) -> Result<()> {
     let mut connection = Connection::open(stand.server.address).await?;
     let (mut worst, mut compared) = (0.0_f64, 0_u32);
     for (title, foreign, unknown) in pairs(stand, &theirs, &nobodys)? {
-        let (foreign, unknown) = medians(&mut connection, &title, &foreign, &unknown).await?;
-        let differ = (foreign.as_secs_f64() / unknown.as_secs_f64() - 1.0).abs() * 100.0;
-        say(&format!(
-            "    {title}: {} µs and {} µs, {differ:.1} %",
-            foreign.as_micros(),
-            unknown.as_micros()
-        ));
-        worst = worst.max(differ);
+        let mut least = f64::INFINITY;
+        for _ in 0..TRIES {
+            let (foreign, unknown) = medians(&mut connection, &title, &foreign, &unknown).await?;
+            let differ = (foreign.as_secs_f64() / unknown.as_secs_f64() - 1.0).abs() * 100.0;
+            say(&format!(
+                "    {title}: {} µs and {} µs, {differ:.1} %",
+                foreign.as_micros(),
+                unknown.as_micros()
+            ));
+            least = least.min(differ);
+            if least < TELLING {
+                break;
+            }
+        }
+        worst = worst.max(least);
         compared += 1;
     }
     report.add("16.worst", worst, false);
@@ -76,12 +89,11 @@ async fn theirs(stand: &Stand) -> Result<Names> {
     })
 }
 
-/// For each operation that takes an id and a token: what asks for theirs, and for nobody's.
-fn pairs(
-    stand: &Stand,
-    theirs: &Names,
-    nobodys: &Names,
-) -> Result<Vec<(String, Vec<u8>, Vec<u8>)>> {
+/// An operation, and what asks it for theirs and for nobody's.
+type Pair = (String, Vec<u8>, Vec<u8>);
+
+/// One for each operation that takes an id and a token.
+fn pairs(stand: &Stand, theirs: &Names, nobodys: &Names) -> Result<Vec<Pair>> {
     let document: Value = serde_json::from_str(DOCUMENT)?;
     let paths = document.get("paths").and_then(Value::as_object);
     let mut pairs = Vec::new();

@@ -41,7 +41,7 @@ use std::{
 use onhook::{ambient::Ambient, cli::terminal};
 
 use report::Report;
-use rounds::Times;
+use rounds::{Only, Times};
 use stand::Stand;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -75,10 +75,7 @@ const WHOLE: Plan = Plan {
         list: Duration::from_secs(5),
         end: Duration::from_secs(5),
         pgbench_seconds: 4,
-        only_ends: false,
-        only_protection: false,
-        only_providers: false,
-        only_isolation: false,
+        only: None,
     },
 };
 
@@ -91,10 +88,7 @@ const QUICK: Plan = Plan {
         list: Duration::from_secs(3),
         end: Duration::from_secs(3),
         pgbench_seconds: 2,
-        only_ends: false,
-        only_protection: false,
-        only_providers: false,
-        only_isolation: false,
+        only: None,
     },
 };
 
@@ -118,10 +112,14 @@ fn main() -> ExitCode {
                     return roles::play(role).await.map(|()| true);
                 }
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
-                plan.times.only_ends = has("--ends");
-                plan.times.only_protection = has("--protection");
-                plan.times.only_providers = has("--providers");
-                plan.times.only_isolation = has("--isolation");
+                let parts = [
+                    ("--ends", Only::Ends),
+                    ("--protection", Only::Protection),
+                    ("--providers", Only::Providers),
+                    ("--isolation", Only::Isolation),
+                ];
+                let asked = parts.into_iter().find(|(flag, _)| has(flag));
+                plan.times.only = asked.map(|(_, part)| part);
                 run(&plan).await
             })
         });
