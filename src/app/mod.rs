@@ -13,7 +13,10 @@ pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
 pub mod organizations;
+pub mod phone_numbers;
 pub mod provider_accounts;
+pub mod resealing;
+pub mod tokens;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -41,6 +44,7 @@ pub struct App {
     pub callers: callers::Callers,
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
+    pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
@@ -68,6 +72,7 @@ impl App {
             callers: callers::Callers::default(),
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
+            reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),

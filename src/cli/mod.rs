@@ -5,6 +5,7 @@ mod audit;
 mod check_config;
 mod dev;
 mod migrate;
+mod reseal;
 mod serve;
 pub mod terminal;
 pub mod with_database;
@@ -49,6 +50,8 @@ enum Command {
     CheckConfig,
     /// Check the invariants on the database; exit 1 when one is broken
     Audit,
+    /// Seal anew, under the newest key of `ONHOOK_SECRET_KEY`, what older keys sealed
+    Reseal,
     /// What operators do to organisations
     #[command(subcommand)]
     Admin(admin::Command),
@@ -96,6 +99,14 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit => {
             let holds = audit::run(&admin::app(&config()?, &ambient)?.db, ambient.now()).await?;
             return Ok(if holds {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Command::Reseal => {
+            let all = reseal::run(&admin::app(&config()?, &ambient)?).await?;
+            return Ok(if all {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

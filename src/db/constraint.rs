@@ -6,7 +6,7 @@ use super::unavailable;
 use crate::domain::{Error, ErrorCode};
 
 /// Names of constraints whose violation is the client's doing, and what it is told.
-const TABLE: [(&str, ErrorCode, &str); 3] = [
+const TABLE: [(&str, ErrorCode, &str); 4] = [
     (
         "calls_organization_id_client_reference_key",
         ErrorCode::DuplicateReference,
@@ -16,6 +16,11 @@ const TABLE: [(&str, ErrorCode, &str); 3] = [
         "calls_organization_id_provider_account_id_provider_call_id_key",
         ErrorCode::DuplicateReference,
         "This call of the provider is known already",
+    ),
+    (
+        "phone_numbers_organization_id_number_key",
+        ErrorCode::PhoneNumberExists,
+        "Your organisation has this number already; change that one",
     ),
     (
         "idempotency_keys_pkey",

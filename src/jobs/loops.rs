@@ -19,6 +19,7 @@ const TAKEN_AT_ONCE: usize = 256;
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
+const USES_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 impl Worker {
@@ -45,6 +46,15 @@ impl Worker {
         }));
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.hunts().await }));
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            let what = "note what was used";
+            worker
+                .every(what, USES_EVERY, || worker.record_uses())
+                .await;
+            // What was noted since.
+            log_failure(what, worker.record_uses().await);
+        }));
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker

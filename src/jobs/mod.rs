@@ -13,6 +13,7 @@
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
+//! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;

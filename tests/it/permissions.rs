@@ -56,12 +56,8 @@ fn outcome(reply: &Reply) -> String {
 async fn targets(app: &TestApp, operations: Vec<Operation>) -> Vec<(Operation, Names)> {
     let mut targets = Vec::new();
     for operation in operations {
-        let names = Names {
-            agent_id: app.tenant.agent_id.to_string(),
-            call: app.place().await,
-            endpoint_id: app.tenant.endpoint_id.to_string(),
-            account_id: app.tenant.account_id.to_string(),
-        };
+        let call = app.place().await;
+        let names = Names::of(&app.client, &app.tenant, call).await;
         targets.push((operation, names));
     }
     for (_, names) in &targets {

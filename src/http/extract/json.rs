@@ -61,6 +61,16 @@ where
     deserializer.deserialize_option(Object(PhantomData))
 }
 
+/// Reads a member that may be left out (`None`) or be null (`Some(None)`), which mean different
+/// things (`deserialize_with`, beside `default`).
+pub(in crate::http) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 struct Object<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Object<T> {
