@@ -69,6 +69,10 @@ impl Actor {
     }
 
     /// An act on what is no call, to be recorded by the statement of the change itself.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a subject is an id, which is copied"
+    )]
     pub(super) fn act(
         &self,
         app: &App,

@@ -93,14 +93,13 @@ pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result
     let token: TokenText = token.parse().map_err(|_| unauthenticated())?;
     let digest = app.pepper.digest(&token);
     let now = app.ambient.now();
-    let holder = match app.callers.known.get(&digest).await {
-        Some(holder) => holder,
-        None => {
-            let found = db::tokens::find_caller(&app.db, &digest, now).await?;
-            let holder = Arc::new(found.ok_or_else(unauthenticated)?);
-            app.callers.known.insert(digest, Arc::clone(&holder)).await;
-            holder
-        }
+    let holder = if let Some(holder) = app.callers.known.get(&digest).await {
+        holder
+    } else {
+        let found = db::tokens::find_caller(&app.db, &digest, now).await?;
+        let holder = Arc::new(found.ok_or_else(unauthenticated)?);
+        app.callers.known.insert(digest, Arc::clone(&holder)).await;
+        holder
     };
     let sources = holder.sources.as_ref();
     if sources.is_some_and(|sources| !address.is_some_and(|address| sources.allow(address))) {

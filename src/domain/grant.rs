@@ -204,6 +204,8 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut Grant);
+
     #[test]
     fn a_token_is_never_given_more_than_its_maker_has() {
         let narrow = Grant {
@@ -220,7 +222,6 @@ mod tests {
             sources: None,
             expires_at: None,
         };
-        type Change = fn(&mut Grant);
         let table: [(Change, &[&str]); 13] = [
             (|_| {}, &[]),
             (|grant| grant.scopes.clear(), &[]),

@@ -61,14 +61,16 @@ where
     deserializer.deserialize_option(Object(PhantomData))
 }
 
-/// Reads a member that may be left out (`None`) or be null (`Some(None)`), which mean different
-/// things (`deserialize_with`, beside `default`).
-pub(in crate::http) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+/// A member that may be null, which means something else than leaving it out.
+pub(in crate::http) struct Nullable<T>(pub(in crate::http) Option<T>);
+
+/// Reads a [`Nullable`] member, which may be left out (`deserialize_with`, beside `default`).
+pub(in crate::http) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Nullable<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    Option::deserialize(deserializer).map(Some)
+    Option::deserialize(deserializer).map(|value| Some(Nullable(value)))
 }
 
 struct Object<T>(PhantomData<T>);

@@ -8,7 +8,7 @@ mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
 pub(super) use json::{
-    Members, nullable, object, parse as parse_json, parse_lenient as parse_json_lenient,
+    Members, Nullable, nullable, object, parse as parse_json, parse_lenient as parse_json_lenient,
 };
 pub(super) use query::Query;
 

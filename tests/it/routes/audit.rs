@@ -194,15 +194,16 @@ async fn an_export_is_everything_as_json_lines() {
     let app = TestApp::by_hand().await;
     // More than is read at once, of one instant, so that the place between two reads matters.
     let mut owner = app.database.as_owner().await;
-    sqlx::query(
+    let made: Vec<uuid::Uuid> = sqlx::query_scalar(
         "INSERT INTO audit_entries (organization_id, id, at, actor, action, subject)
         SELECT $1, gen_random_uuid(), '2026-11-21T09:29:00Z', 'system:test', 'test.act', n::text
-        FROM generate_series(1, 1203) n",
+        FROM generate_series(1, 1203) n RETURNING id",
     )
     .bind(app.tenant.organization_id.0)
-    .execute(&mut owner)
+    .fetch_all(&mut owner)
     .await
     .expect("entries");
+    assert_eq!(made.len(), 1203);
 
     let whole = export(&app, "?action=test.act").await;
 

@@ -7,7 +7,9 @@ use std::sync::{
 
 use onhook::domain::token::{Environment, Scope};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 use strum::VariantArray as _;
+use tokio::task::JoinSet;
 
 use crate::support::{
     app::TestApp,
@@ -351,23 +353,20 @@ async fn tokens_are_rotated_under_load_without_a_failed_request() {
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
     );
-    let users: Vec<_> = (0..8)
-        .map(|_| {
-            let (client, current) = (app.client.clone(), Arc::clone(&current));
-            let (done, served) = (Arc::clone(&done), Arc::clone(&served));
-            tokio::spawn(async move {
-                while !done.load(Ordering::SeqCst) {
-                    let token = text(&*current.read().await, "token").to_owned();
-                    let reply = client
-                        .with_token(Some(&token))
-                        .get("/api/v1/calls?limit=1")
-                        .await;
-                    assert_eq!(reply.status, 200, "{}", reply.text);
-                    served.fetch_add(1, Ordering::SeqCst);
-                }
-            })
-        })
-        .collect();
+    let mut users = JoinSet::new();
+    for _ in 0..8 {
+        let (client, current) = (app.client.clone(), Arc::clone(&current));
+        let (done, served) = (Arc::clone(&done), Arc::clone(&served));
+        users.spawn(async move {
+            while !done.load(Ordering::SeqCst) {
+                let token = text(&*current.read().await, "token").to_owned();
+                let client = client.with_token(Some(&token));
+                let reply = client.get("/api/v1/calls?limit=1").await;
+                assert_eq!(reply.status, 200, "{}", reply.text);
+                served.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
     for _ in 0..10 {
         let before = served.load(Ordering::SeqCst);
         let old = current.read().await.clone();
@@ -385,8 +384,8 @@ async fn tokens_are_rotated_under_load_without_a_failed_request() {
         .await;
     }
     done.store(true, Ordering::SeqCst);
-    for user in users {
-        user.await.expect("no request failed");
+    while let Some(user) = users.join_next().await {
+        user.expect("no request failed");
     }
     assert_ne!(current.read().await["token"], made["token"]);
     app.stop().await;
@@ -555,8 +554,8 @@ async fn a_test_token_reaches_nothing_that_live_calls_use() {
 async fn an_organisation_that_is_not_verified_makes_no_tokens() {
     let app = TestApp::by_hand().await;
     let mut owner = app.database.as_owner().await;
-    sqlx::query("UPDATE organizations SET verified_at = NULL")
-        .execute(&mut owner)
+    owner
+        .execute("UPDATE organizations SET verified_at = NULL")
         .await
         .expect("an update");
     let refused = app

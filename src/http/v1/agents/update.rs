@@ -18,7 +18,7 @@ use crate::{
         HttpState,
         answer::Answer as HttpAnswer,
         error::Problem,
-        extract::{Incoming, MOST_BYTES, Members, nullable, object, parse_json},
+        extract::{Incoming, MOST_BYTES, Members, Nullable, nullable, object, parse_json},
         idempotent,
         v1::{checked_name, finish},
     },
@@ -40,7 +40,7 @@ pub(in crate::http) struct UpdateAgent {
     /// How the only numbers that it may call begin, 500 prefixes at most; null: any.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, example = json!(["+49", "+1212"]))]
-    allowed_destinations: Option<Option<Vec<String>>>,
+    allowed_destinations: Option<Nullable<Vec<String>>>,
 }
 
 impl Members for UpdateAgent {
@@ -85,7 +85,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<HttpAnswer> {
         answer: request.answer.map(Answer::from),
         max_duration_seconds: limits.max_duration_seconds,
         ring_timeout_seconds: limits.ring_timeout_seconds,
-        allowed_destinations: request.allowed_destinations,
+        allowed_destinations: request.allowed_destinations.map(|given| given.0),
         published: None,
     };
     let id: AgentId = incoming.param("id").parse().map_err(|_| not_found())?;

@@ -142,16 +142,16 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Response> {
     let limit = limit.unwrap_or(page::DEFAULT_LIMIT);
     let (db, scope) = (&state.app.db, identity.scope);
     let mut entries = audit_entries::list(db, scope, &filter, after, limit + 1).await?;
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = entries.len() > most;
-    entries.truncate(most);
-    let last = entries.last().filter(|_| has_more);
-    let list = AuditList {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = entries.len() > wanted;
+    entries.truncate(wanted);
+    let end = entries.last().filter(|_| has_more);
+    let shown = AuditList {
         has_more,
-        next_cursor: last.map(|last| place(last, checksum).encode()),
+        next_cursor: end.map(|entry| place(entry, checksum).encode()),
         items: entries.iter().map(EntryView::from).collect(),
     };
-    Ok(Answer::json(StatusCode::OK, &list).into_response())
+    Ok(Answer::json(StatusCode::OK, &shown).into_response())
 }
 
 /// # Errors

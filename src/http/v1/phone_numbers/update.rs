@@ -14,7 +14,7 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, MOST_BYTES, Members, nullable, parse_json},
+        extract::{Incoming, MOST_BYTES, Members, Nullable, nullable, parse_json},
         idempotent,
         v1::finish,
     },
@@ -26,7 +26,7 @@ pub(in crate::http) struct UpdatePhoneNumber {
     /// Whose it is; null: nobody's.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<AgentId>)]
-    agent_id: Option<Option<AgentId>>,
+    agent_id: Option<Nullable<AgentId>>,
     /// Whether its agent takes calls to it.
     inbound: Option<bool>,
     /// Whether calls are placed from it.
@@ -70,7 +70,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let body = incoming.body(MOST_BYTES).await?;
     let request: UpdatePhoneNumber = parse_json(&incoming.headers, &body)?;
     let change = NumberChange {
-        agent_id: request.agent_id,
+        agent_id: request.agent_id.map(|given| given.0),
         inbound: request.inbound,
         outbound: request.outbound,
     };
