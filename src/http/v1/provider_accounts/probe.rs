@@ -90,8 +90,11 @@ async fn ask(state: &HttpState, account: &Account) -> Probe {
     match outcome {
         LiveOutcome::Page { .. } => Probe::Accepted,
         LiveOutcome::Refused => Probe::Refused(answer.status),
-        LiveOutcome::Unavailable { .. } => Probe::Unavailable(said(&answer)),
-        LiveOutcome::Unsupported => {
+        // A bridge lists the calls of an application that it knows once a node listens, not before.
+        LiveOutcome::Unavailable { .. } if answer.status != Some(404) => {
+            Probe::Unavailable(said(&answer))
+        }
+        LiveOutcome::Unsupported | LiveOutcome::Unavailable { .. } => {
             let ended = calls.hang_up(account, ProviderCall::named(NO_CALL)).await;
             match ended.answer.status {
                 Some(_) if ended.answer.refuses_credentials() => {
