@@ -13,8 +13,11 @@ pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
 pub mod organizations;
+pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod rates;
+pub mod resealing;
+pub mod tokens;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -42,6 +45,7 @@ pub struct App {
     pub callers: callers::Callers,
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
+    pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
     pub rates: rates::Rates,
     /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
@@ -78,6 +82,7 @@ impl App {
             callers: callers::Callers::default(),
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
+            reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),

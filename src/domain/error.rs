@@ -15,18 +15,28 @@ pub enum ErrorCode {
     Unauthenticated,
     ScopeMissing,
     AccountNotVerified,
+    EnvironmentMismatch,
+    TokenRestricted,
+    GrantExceeded,
+    DestinationNotAllowed,
     RouteNotFound,
     CallNotFound,
     AgentNotFound,
     ProviderAccountNotFound,
     PhoneNumberNotFound,
     WebhookEndpointNotFound,
+    TokenNotFound,
     MethodNotAllowed,
     CallActive,
     CallKept,
     CallStatusMismatch,
     AgentNotPublished,
     DuplicateReference,
+    AgentInUse,
+    ProviderAccountInUse,
+    ProviderAccountExists,
+    PhoneNumberExists,
+    TokenNotInForce,
     IdempotencyInProgress,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -140,6 +150,12 @@ impl Error {
             source: source.into(),
         }));
         self
+    }
+
+    /// Names the members that it is about.
+    #[must_use]
+    pub fn about(self, problems: Vec<FieldProblem>) -> Self {
+        Self { problems, ..self }
     }
 
     #[must_use]

@@ -11,19 +11,30 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::CursorInvalid => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorCode::ScopeMissing | ErrorCode::AccountNotVerified => StatusCode::FORBIDDEN,
+        ErrorCode::ScopeMissing
+        | ErrorCode::AccountNotVerified
+        | ErrorCode::EnvironmentMismatch
+        | ErrorCode::TokenRestricted
+        | ErrorCode::GrantExceeded
+        | ErrorCode::DestinationNotAllowed => StatusCode::FORBIDDEN,
         ErrorCode::RouteNotFound
         | ErrorCode::CallNotFound
         | ErrorCode::AgentNotFound
         | ErrorCode::ProviderAccountNotFound
         | ErrorCode::PhoneNumberNotFound
-        | ErrorCode::WebhookEndpointNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::WebhookEndpointNotFound
+        | ErrorCode::TokenNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
         | ErrorCode::CallStatusMismatch
         | ErrorCode::AgentNotPublished
         | ErrorCode::DuplicateReference
+        | ErrorCode::AgentInUse
+        | ErrorCode::ProviderAccountInUse
+        | ErrorCode::ProviderAccountExists
+        | ErrorCode::PhoneNumberExists
+        | ErrorCode::TokenNotInForce
         | ErrorCode::IdempotencyInProgress => StatusCode::CONFLICT,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -20,6 +20,10 @@ use super::{answer::Answer, router};
     tags(
         (name = "Calls", description = "Place, list, watch and end calls"),
         (name = "Webhooks", description = "Receivers of events"),
+        (name = "Tokens", description = "What programs show, and what each may do"),
+        (name = "Agents", description = "Who places and takes calls"),
+        (name = "Provider accounts", description = "Where calls are carried, and the numbers there"),
+        (name = "Audit", description = "Who did what"),
         (name = "Drop-in", description = "Routes that answer as other products' do"),
         (name = "Callbacks", description = "For providers"),
         (name = "Operations", description = "Health"),

@@ -14,6 +14,7 @@
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | sealing | the chain of hashes over the audit log | every 5 s |
+//! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;
