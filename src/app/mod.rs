@@ -14,6 +14,7 @@ pub mod fast_lane;
 pub mod idempotency;
 pub mod organizations;
 pub mod provider_accounts;
+pub mod stream;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -42,6 +43,7 @@ pub struct App {
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
     pub ends: calls::ends::Ends,
+    pub feed: stream::Feed,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
     draining: Arc<AtomicBool>,
@@ -69,6 +71,7 @@ impl App {
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
             ends: calls::ends::Ends::default(),
+            feed: stream::Feed::default(),
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),
         }

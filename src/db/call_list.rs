@@ -189,7 +189,8 @@ fn push_list(
     statement
         .push("SELECT ")
         .push(LISTED_COLUMNS)
-        .push(" FROM calls");
+        // Asked once, in the list's own snapshot.
+        .push(", (SELECT pg_snapshot_xmin(pg_current_snapshot())::text) AS horizon FROM calls");
     push_where(statement, scope, filter);
     if let Start::After(cursor) = start {
         statement

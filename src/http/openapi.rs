@@ -18,6 +18,7 @@ use super::{answer::Answer, router};
     modifiers(&Schemes),
     tags(
         (name = "Calls", description = "Place, list, watch and end calls"),
+        (name = "Events", description = "What happened, as it happens"),
         (name = "Webhooks", description = "Receivers of events"),
         (name = "Drop-in", description = "Routes that answer as other products' do"),
         (name = "Callbacks", description = "For providers"),

@@ -10,7 +10,7 @@ use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
     pages::error_codes,
-    v1::{calls, webhook_endpoints},
+    v1::{calls, stream, webhook_endpoints},
 };
 
 /// Everything that is documented.
@@ -31,6 +31,8 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         ))
         .routes(routes!(calls::end::end, calls::receipt::receipt))
         .routes(routes!(calls::events::events))
+        .routes(routes!(calls::why::why))
+        .routes(routes!(stream::watch))
         .routes(routes!(
             webhook_endpoints::list::list,
             webhook_endpoints::create::create

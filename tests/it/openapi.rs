@@ -13,10 +13,11 @@ fn committed() -> Value {
     serde_json::from_str(operations::DOCUMENT).expect("JSON")
 }
 
-/// An answer to a provider is in the provider's own form.
+/// An answer to a provider is in the provider's own form, and a stream is one of messages.
 fn form(operation: &Operation) -> &'static str {
     match operation.error_style() {
         ErrorStyle::Callback => "text/xml",
+        _ if operation.id == "watch_events" => "text/event-stream",
         _ => "application/json",
     }
 }

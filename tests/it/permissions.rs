@@ -19,7 +19,7 @@ use crate::support::{
 async fn send(client: &TestClient, operation: &Operation, names: &Names) -> Reply {
     let mut headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
     headers.retain(|(name, _)| *name != "x-admin-token");
-    let (path, body) = (operation.url(names), operation.body(names));
+    let (path, body) = (operation.url_that_ends(names), operation.body(names));
     client
         .send(operation.method.clone(), &path, &headers, &body)
         .await

@@ -8,4 +8,5 @@ mod incoming;
 mod kill;
 mod overload;
 mod provider_faults;
+mod stream;
 mod webhooks;

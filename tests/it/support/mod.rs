@@ -6,6 +6,7 @@ pub mod client;
 pub mod contents;
 pub mod database;
 pub mod elsewhere;
+pub mod event_source;
 pub mod line;
 pub mod operations;
 pub mod raw;

@@ -111,6 +111,16 @@ impl Operation {
         filled.join("/")
     }
 
+    /// As [`Operation::url`]; a stream that would not end is asked to.
+    pub fn url_that_ends(&self, names: &Names) -> String {
+        let end = if self.id == "watch_events" {
+            "?timeout=0"
+        } else {
+            ""
+        };
+        self.url(names) + end
+    }
+
     fn segment<'a>(&self, segment: &'a str, names: &'a Names) -> &'a str {
         match segment {
             "{agent_id}" => &names.agent_id,
