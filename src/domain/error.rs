@@ -21,6 +21,8 @@ pub enum ErrorCode {
     ProviderAccountNotFound,
     PhoneNumberNotFound,
     WebhookEndpointNotFound,
+    WebhookDeliveryNotFound,
+    WebhookEndpointDisabled,
     MethodNotAllowed,
     CallActive,
     CallKept,

@@ -10,7 +10,7 @@ use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
     pages::error_codes,
-    v1::{calls, webhook_endpoints},
+    v1::{calls, events, webhook_endpoints},
 };
 
 /// Everything that is documented.
@@ -35,7 +35,27 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             webhook_endpoints::list::list,
             webhook_endpoints::create::create
         ))
-        .routes(routes!(webhook_endpoints::delete::delete))
+        .routes(routes!(
+            webhook_endpoints::get::get,
+            webhook_endpoints::update::update,
+            webhook_endpoints::delete::delete
+        ))
+        .routes(routes!(webhook_endpoints::rotate_secret::rotate_secret))
+        .routes(routes!(webhook_endpoints::send_test::send_test))
+        .routes(routes!(webhook_endpoints::replay::replay))
+        .routes(routes!(webhook_endpoints::deliveries::deliveries))
+        .routes(routes!(webhook_endpoints::delivery::delivery))
+        .routes(routes!(webhook_endpoints::resend::resend))
+        .routes(routes!(
+            webhook_endpoints::agent::list_of_agent,
+            webhook_endpoints::agent::create_of_agent
+        ))
+        .routes(routes!(
+            webhook_endpoints::agent::get_of_agent,
+            webhook_endpoints::agent::update_of_agent,
+            webhook_endpoints::agent::delete_of_agent
+        ))
+        .routes(routes!(events::events))
         // Programs with a token: as other products answer
         .routes(routes!(dropin::agent_end_call::end_call))
         .routes(routes!(dropin::agent_call::call))

@@ -1,6 +1,7 @@
 //! The canonical routes under `/api/v1`: a folder for each noun, a file for each verb.
 
 pub(super) mod calls;
+pub(super) mod events;
 mod style;
 pub(super) mod webhook_endpoints;
 

@@ -1,7 +1,8 @@
--- Events are read in the order of their positions, by whoever pulls or streams them, and are
--- delivered once more when a receiver asks for a time again.
+-- The log of an endpoint's deliveries, and their repetition when a receiver asks for a time again.
 
-CREATE INDEX call_facts_position ON call_facts (organization_id, position);
+-- The log of an endpoint, newest first. What is queued is in no index but the queue's own.
+CREATE INDEX webhook_deliveries_closed ON webhook_deliveries (organization_id, endpoint_id, created_at, call_id, sequence)
+    WHERE state <> 'pending';
 
 CREATE FUNCTION replay_deliveries(p_organization_id uuid, p_endpoint_id uuid, p_from timestamptz, p_to timestamptz, p_now timestamptz, p_most integer)
 RETURNS TABLE (replayed bigint, last_at timestamptz)
