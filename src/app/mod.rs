@@ -12,6 +12,8 @@ pub mod callers;
 pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
+pub mod notices;
+pub mod organization_events;
 pub mod organizations;
 pub mod provider_accounts;
 pub mod stream;

@@ -17,12 +17,15 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::AgentNotFound
         | ErrorCode::ProviderAccountNotFound
         | ErrorCode::PhoneNumberNotFound
-        | ErrorCode::WebhookEndpointNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::NoticeNotFound
+        | ErrorCode::WebhookEndpointNotFound
+        | ErrorCode::WebhookDeliveryNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
         | ErrorCode::CallStatusMismatch
         | ErrorCode::AgentNotPublished
+        | ErrorCode::WebhookEndpointDisabled
         | ErrorCode::DuplicateReference
         | ErrorCode::IdempotencyInProgress => StatusCode::CONFLICT,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

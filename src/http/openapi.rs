@@ -20,6 +20,7 @@ use super::{answer::Answer, router};
         (name = "Calls", description = "Place, list, watch and end calls"),
         (name = "Events", description = "What happened, as it happens"),
         (name = "Webhooks", description = "Receivers of events"),
+        (name = "Notices", description = "Telegram chats and gateways that are told of calls"),
         (name = "Drop-in", description = "Routes that answer as other products' do"),
         (name = "Callbacks", description = "For providers"),
         (name = "Operations", description = "Health"),

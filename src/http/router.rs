@@ -10,7 +10,7 @@ use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
     pages::error_codes,
-    v1::{calls, stream, webhook_endpoints},
+    v1::{calls, events, notices, stream, webhook_endpoints},
 };
 
 /// Everything that is documented.
@@ -37,7 +37,36 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             webhook_endpoints::list::list,
             webhook_endpoints::create::create
         ))
-        .routes(routes!(webhook_endpoints::delete::delete))
+        .routes(routes!(
+            webhook_endpoints::get::get,
+            webhook_endpoints::update::update,
+            webhook_endpoints::delete::delete
+        ))
+        .routes(routes!(webhook_endpoints::rotate_secret::rotate_secret))
+        .routes(routes!(webhook_endpoints::send_test::send_test))
+        .routes(routes!(webhook_endpoints::replay::replay))
+        .routes(routes!(webhook_endpoints::deliveries::deliveries))
+        .routes(routes!(webhook_endpoints::delivery::delivery))
+        .routes(routes!(webhook_endpoints::resend::resend))
+        .routes(routes!(
+            webhook_endpoints::agent::list_of_agent,
+            webhook_endpoints::agent::create_of_agent
+        ))
+        .routes(routes!(
+            webhook_endpoints::agent::get_of_agent,
+            webhook_endpoints::agent::update_of_agent,
+            webhook_endpoints::agent::delete_of_agent
+        ))
+        .routes(routes!(events::events))
+        .routes(routes!(notices::manage::list, notices::create::create))
+        .routes(routes!(
+            notices::manage::get,
+            notices::manage::update,
+            notices::manage::delete
+        ))
+        .routes(routes!(notices::manage::send_test))
+        .routes(routes!(notices::deliveries::list))
+        .routes(routes!(notices::deliveries::get))
         // Programs with a token: as other products answer
         .routes(routes!(dropin::agent_end_call::end_call))
         .routes(routes!(dropin::agent_call::call))

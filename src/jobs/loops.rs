@@ -20,6 +20,7 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
+const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
 impl Worker {
     /// Starts every loop, those of deliveries only if this node is to `deliver`; they end when the
@@ -34,6 +35,15 @@ impl Worker {
             drop(tasks.spawn(async move { worker.look_for_deliveries().await }));
             let worker = self.clone();
             drop(tasks.spawn(async move { worker.deliveries().await }));
+            let worker = self.clone();
+            drop(tasks.spawn(async move { worker.keep_gateways().await }));
+            let worker = self.clone();
+            drop(tasks.spawn(async move {
+                let what = "keep the partitions of delivery attempts";
+                worker
+                    .every(what, PARTITIONS_EVERY, || worker.keep_attempts())
+                    .await;
+            }));
         }
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.keep_listening().await }));

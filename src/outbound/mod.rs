@@ -18,6 +18,7 @@ use reqwest::{
 };
 
 pub use guard::Reach;
+pub use ws::NotOpened;
 
 /// An HTTP client for one purpose: pooled, guarded, bounded.
 #[derive(Clone)]

@@ -30,7 +30,10 @@ use crate::{
         call::FactType,
         position::{Position, StreamCursor},
         token::Caller,
-        webhook::envelope::{Envelope, event_id},
+        webhook::{
+            envelope::{Envelope, event_id},
+            event::EventType,
+        },
     },
 };
 
@@ -65,11 +68,11 @@ impl StreamEvent {
         } = fact.position;
         let envelope = Envelope {
             id: event_id(call_id, sequence),
-            kind: fact.kind,
+            kind: EventType::Call(fact.kind),
             timestamp: fact.at,
             organization_id: fact.organization_id,
-            agent_id: fact.agent_id,
-            call_id,
+            agent_id: Some(fact.agent_id),
+            call_id: Some(call_id),
             sequence,
             data: fact.data,
         };

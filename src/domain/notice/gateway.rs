@@ -24,6 +24,22 @@ fn answers() -> bool {
     true
 }
 
+/// The address of a websocket's handshake: `ws` and `wss` as what carries them.
+pub fn http_url(url: &str) -> String {
+    match url.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Why a text cannot be what a gateway is shown in `Authorization`.
+pub fn token_problem(token: &str) -> Option<&'static str> {
+    let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    (!visible || token.is_empty() || token.len() > 1000)
+        .then_some("must be 1 to 1000 visible ASCII characters")
+}
+
 /// Who spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,6 +6,7 @@ mod circuit;
 mod concurrent_ends;
 mod incoming;
 mod kill;
+mod notices;
 mod overload;
 mod provider_faults;
 mod stream;
