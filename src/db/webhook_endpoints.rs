@@ -255,7 +255,10 @@ pub async fn update(
                         WHEN false THEN coalesce(disabled_reason, 'Disabled by its owner')
                         ELSE disabled_reason
                     END,
-                    failing_since = CASE WHEN $15::boolean THEN NULL ELSE failing_since END
+                    failing_since = CASE WHEN $15::boolean THEN NULL ELSE failing_since END,
+                    wants_since = CASE
+                        WHEN $7::text[] IS NOT NULL OR $15::boolean THEN $16 ELSE wants_since
+                    END
                 WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL AND channel = $3
                     AND ($4::uuid[] IS NULL OR agent_id = ANY ($4))
                 RETURNING id, channel, agent_id, url, settings, events, timeout_seconds, description,

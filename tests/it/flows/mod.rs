@@ -8,4 +8,6 @@ mod incoming;
 mod kill;
 mod overload;
 mod provider_faults;
+mod webhook_endpoints;
 mod webhooks;
+mod webhooks_three_days;
