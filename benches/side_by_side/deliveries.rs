@@ -198,7 +198,14 @@ fn kind_of(number: usize) -> &'static str {
 
 async fn found(environment: &Environment, number: usize) -> Result<String> {
     let name = format!("organisation-{number}");
-    let arguments = ["admin", "create-organization", "--name", &name, "--token", "--json"];
+    let arguments = [
+        "admin",
+        "create-organization",
+        "--name",
+        &name,
+        "--token",
+        "--json",
+    ];
     let founded: Value =
         serde_json::from_str(&children::onhook(environment, &arguments, "").await?)?;
     Ok(format!("Bearer {}", text(&founded, "token")?))

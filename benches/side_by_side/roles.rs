@@ -91,7 +91,10 @@ fn hooks() -> Router {
     let count = move || async move { lock(&counted).len().to_string() };
     Router::new()
         .route("/count", get(count))
-        .route("/late", get(move || async move { summary(&told).to_string() }))
+        .route(
+            "/late",
+            get(move || async move { summary(&told).to_string() }),
+        )
         .fallback(move |uri: Uri, headers: HeaderMap, event: Bytes| {
             let late = Arc::clone(&late);
             async move { take(&late, &uri, &headers, &event).await }

@@ -43,7 +43,9 @@ fn hourly_id(kind: OrganizationEvent, subject: Uuid, at: Timestamp) -> Uuid {
     let digest = Sha256::digest(text.as_bytes());
     let bytes = digest.iter().copied().chain([0; 16]);
     let mut id = [0; 16];
-    id.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+    id.iter_mut()
+        .zip(bytes)
+        .for_each(|(slot, byte)| *slot = byte);
     Builder::from_custom_bytes(id).into_uuid()
 }
 
@@ -55,7 +57,11 @@ mod tests {
     fn an_event_of_the_same_hour_is_the_same() {
         let id = |subject, seconds: i64| {
             let at = Timestamp::from_unix_millis(seconds * 1000);
-            hourly_id(OrganizationEvent::CredentialsRefused, Uuid::from_u128(subject), at)
+            hourly_id(
+                OrganizationEvent::CredentialsRefused,
+                Uuid::from_u128(subject),
+                at,
+            )
         };
         assert_eq!(id(1, 3600), id(1, 7199));
         assert_ne!(id(1, 3600), id(1, 7200));

@@ -56,14 +56,20 @@ fn header(name: &str, description: &str) -> Value {
 fn told(kind: EventType) -> (&'static str, &'static str) {
     match kind {
         EventType::Call(fact) => match fact {
-            FactType::Started => ("A call started", "It is being dialled, or was seen coming in."),
+            FactType::Started => (
+                "A call started",
+                "It is being dialled, or was seen coming in.",
+            ),
             FactType::Ringing => ("A call rings", "The other side is being alerted."),
             FactType::Connected => ("A call was answered", "It is billed from now on."),
             FactType::EndRequested => (
                 "The end of a call was asked for",
                 "The wish is kept and carried out; the end follows.",
             ),
-            FactType::Ended => ("A call ended", "Exactly once for each call, connected or not."),
+            FactType::Ended => (
+                "A call ended",
+                "Exactly once for each call, connected or not.",
+            ),
             FactType::DidNotConnect => (
                 "A call did not connect",
                 "Beside the end of a call that was busy, not answered, failed or canceled.",

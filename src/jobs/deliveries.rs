@@ -15,9 +15,7 @@ use super::{
     worker::{ORGANIZATIONS_PER_ROUND, Worker, finished, log_failure},
 };
 use crate::{
-    db::{
-        webhook_deliveries::{self, Claimed, Next},
-    },
+    db::webhook_deliveries::{self, Claimed, Next},
     domain::{LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId},
 };
 
@@ -111,7 +109,9 @@ impl Worker {
         Ok(batches
             .map(|((endpoint_id, _), deliveries)| {
                 let (more, wake) = (has_more(endpoint_id), db.wake());
-                let place = self.endpoints.take(organization_id, endpoint_id, more, wake);
+                let place = self
+                    .endpoints
+                    .take(organization_id, endpoint_id, more, wake);
                 Batch {
                     scope,
                     lease,

@@ -132,14 +132,20 @@ impl Endpoints {
         let of = known.entry(id).or_default();
         of.well = delivered;
         of.slow = took > SLOW;
-        of.failures = if delivered { 0 } else { of.failures.saturating_add(1) };
+        of.failures = if delivered {
+            0
+        } else {
+            of.failures.saturating_add(1)
+        };
         of.not_before = (!delivered).then(|| now.plus(PROBE_EVERY));
     }
 
     /// Whether a receiver's circuit is open: what is taken and not begun is given back.
     pub(super) fn is_open(&self, id: WebhookEndpointId) -> bool {
         let known = self.lock();
-        known.get(&id).is_some_and(|of| of.failures >= FAILURES_TO_OPEN)
+        known
+            .get(&id)
+            .is_some_and(|of| of.failures >= FAILURES_TO_OPEN)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WebhookEndpointId, Known>> {

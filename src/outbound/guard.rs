@@ -72,11 +72,11 @@ pub fn check(address: IpAddr, reach: Reach) -> Result<(), ForbiddenAddress> {
 /// Ports of other protocols, which a request could be made to speak: the Fetch standard's list of
 /// bad ports ("port blocking").
 const FORBIDDEN_PORTS: &[u16] = &[
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
-    103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465,
-    512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993,
-    995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
-    6669, 6679, 6697, 10080,
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+    465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+    993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+    6668, 6669, 6679, 6697, 10080,
 ];
 
 /// Checks what a URL says by itself; names are checked when they are resolved.
@@ -90,7 +90,10 @@ pub fn check_url(url: &Url, reach: Reach) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL carries credentials".to_owned());
     }
-    if url.port().is_some_and(|port| FORBIDDEN_PORTS.contains(&port)) {
+    if url
+        .port()
+        .is_some_and(|port| FORBIDDEN_PORTS.contains(&port))
+    {
         return Err("the port is one of another protocol".to_owned());
     }
     match url.host() {

@@ -103,7 +103,11 @@ fn samples(block: &str) -> Vec<IpAddr> {
 
 fn forbidden() -> BTreeSet<IpAddr> {
     let infamous = INFAMOUS.iter().map(|text| text.parse().unwrap());
-    SPECIAL.iter().flat_map(|block| samples(block)).chain(infamous).collect()
+    SPECIAL
+        .iter()
+        .flat_map(|block| samples(block))
+        .chain(infamous)
+        .collect()
 }
 
 #[test]
@@ -111,22 +115,38 @@ fn no_address_of_a_special_block_passes() {
     for address in forbidden() {
         assert!(check(address, Reach::Public).is_err(), "{address}");
         if !address.to_canonical().is_loopback() {
-            assert!(check(address, Reach::PublicAndLoopback).is_err(), "{address}");
+            assert!(
+                check(address, Reach::PublicAndLoopback).is_err(),
+                "{address}"
+            );
         }
     }
 }
 
 #[test]
 fn public_addresses_pass() {
-    for text in ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
-        assert_eq!(check(text.parse().unwrap(), Reach::Public), Ok(()), "{text}");
+    for text in [
+        "8.8.8.8",
+        "1.1.1.1",
+        "172.32.0.1",
+        "2606:4700::1111",
+        "::ffff:8.8.8.8",
+    ] {
+        assert_eq!(
+            check(text.parse().unwrap(), Reach::Public),
+            Ok(()),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn loopback_passes_only_by_explicit_setting() {
     for text in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
-        assert_eq!(check(text.parse().unwrap(), Reach::PublicAndLoopback), Ok(()));
+        assert_eq!(
+            check(text.parse().unwrap(), Reach::PublicAndLoopback),
+            Ok(())
+        );
         assert!(check(text.parse().unwrap(), Reach::Public).is_err());
     }
 }
@@ -149,7 +169,11 @@ fn spellings(address: Ipv4Addr) -> Vec<String> {
         format!("{a:#x}.{low:#x}"),
         format!("{a}.{b}.{}", u16::from_be_bytes([c, d])),
         format!("{address}."),
-        format!("%{:02x}{}", address.to_string().as_bytes()[0], &address.to_string()[1..]),
+        format!(
+            "%{:02x}{}",
+            address.to_string().as_bytes()[0],
+            &address.to_string()[1..]
+        ),
         format!("[::ffff:{address}]"),
         format!("[::ffff:{a:02x}{b:02x}:{c:02x}{d:02x}]"),
         format!("[64:ff9b::{address}]"),
@@ -170,12 +194,24 @@ fn full_width(c: char) -> char {
 #[test]
 fn no_spelling_of_an_address_gets_through() {
     let mut tried = 0;
-    for address in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "100.64.0.1"] {
+    for address in [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+    ] {
         for host in spellings(address.parse().unwrap()) {
-            for url in [format!("http://{host}/"), format!("https://{host}:8443/latest/meta-data")] {
+            for url in [
+                format!("http://{host}/"),
+                format!("https://{host}:8443/latest/meta-data"),
+            ] {
                 tried += 1;
                 // What is no URL is sent nowhere either.
-                let Ok(parsed) = Url::parse(&url) else { continue };
+                let Ok(parsed) = Url::parse(&url) else {
+                    continue;
+                };
                 // A host that is not read as an address is a name, which is checked when resolved.
                 let refused = check_url(&parsed, Reach::Public).is_err();
                 assert!(refused, "{url} is {:?}", parsed.host());
@@ -211,7 +247,11 @@ fn other_schemes_credentials_and_ports_of_other_protocols_are_refused() {
         let url = Url::parse(text).unwrap();
         assert!(check_url(&url, Reach::PublicAndLoopback).is_err(), "{text}");
     }
-    for text in ["https://example.com/", "https://example.com:8443/", "http://example.com:9000/"] {
+    for text in [
+        "https://example.com/",
+        "https://example.com:8443/",
+        "http://example.com:9000/",
+    ] {
         let url = Url::parse(text).unwrap();
         assert_eq!(check_url(&url, Reach::Public), Ok(()), "{text}");
     }
@@ -229,7 +269,9 @@ impl Flipping {
         let bad = forbidden().into_iter();
         Arc::new(Self {
             asked: AtomicUsize::new(0),
-            bad: bad.filter(|address| !address.to_canonical().is_loopback()).collect(),
+            bad: bad
+                .filter(|address| !address.to_canonical().is_loopback())
+                .collect(),
             good: Ipv4Addr::LOCALHOST.into(),
         })
     }
@@ -245,7 +287,10 @@ impl Lookup for Flipping {
             // A good one first: none of them is used.
             _ => vec![self.good, bad],
         };
-        let found = addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect();
+        let found = addresses
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, 0))
+            .collect();
         Box::pin(std::future::ready(Ok(found)))
     }
 }
@@ -298,7 +343,10 @@ async fn a_name_that_changes_between_check_and_connect_leads_nowhere_else() {
     let (mut answered, mut refused) = (0, 0);
     for _ in 0..10_000 {
         let url = format!("http://flips.example:{port}/hook");
-        match client.send(request(&url), Duration::from_secs(30), 100).await {
+        match client
+            .send(request(&url), Duration::from_secs(30), 100)
+            .await
+        {
             Ok(answer) => {
                 assert_eq!(answer.status, 204);
                 answered += 1;
@@ -307,7 +355,11 @@ async fn a_name_that_changes_between_check_and_connect_leads_nowhere_else() {
             Err(other) => panic!("something was connected to: {other}"),
         }
     }
-    assert_eq!(flipping.asked.load(Ordering::SeqCst), 10_000, "each name is resolved once");
+    assert_eq!(
+        flipping.asked.load(Ordering::SeqCst),
+        10_000,
+        "each name is resolved once"
+    );
     assert_eq!((answered, refused), (3334, 6666));
     assert_eq!(accepted.load(Ordering::SeqCst), answered);
 }
@@ -321,7 +373,9 @@ async fn what_must_be_https_is_not_sent_in_clear() {
     })
     .unwrap();
     let url = format!("http://127.0.0.1:{port}/");
-    let sent = client.send(request(&url), Duration::from_secs(30), 100).await;
+    let sent = client
+        .send(request(&url), Duration::from_secs(30), 100)
+        .await;
     assert!(matches!(sent, Err(Failure::Forbidden(_))), "{sent:?}");
     assert_eq!(accepted.load(Ordering::SeqCst), 0);
 }

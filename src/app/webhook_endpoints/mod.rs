@@ -132,7 +132,9 @@ pub fn header_names(app: &App, scope: OrgScope, row: &EndpointRow) -> Result<Vec
     let Some(sealed) = &row.headers else {
         return Ok(Vec::new());
     };
-    let opened = app.keys.open(sealed, &headers_context(scope.id(), row.id))?;
+    let opened = app
+        .keys
+        .open(sealed, &headers_context(scope.id(), row.id))?;
     let headers: Headers = serde_json::from_slice(&opened)
         .map_err(|error| Error::internal("read a webhook endpoint's headers", error))?;
     Ok(headers.into_keys().collect())

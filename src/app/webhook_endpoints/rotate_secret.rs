@@ -26,8 +26,8 @@ pub async fn rotate_secret(
     let (secret, sealed) = new_secret(app, by.scope, id)?;
     let until = app.ambient.now().plus(overlap);
     let visible = place.visible();
-    let done =
-        db::webhook_endpoints::rotate_secret(&app.db, by.scope, id, visible, &sealed, until).await?;
+    let done = db::webhook_endpoints::rotate_secret(&app.db, by.scope, id, visible, &sealed, until)
+        .await?;
     if !done {
         return Err(not_found());
     }

@@ -83,9 +83,18 @@ fn detail(changed: &ChangedEndpoint) -> Value {
         .map(|headers| headers.keys().collect::<Vec<_>>());
     let members = [
         ("url", changed.url.as_ref().map(|_| json!("changed"))),
-        ("events", changed.events.as_ref().map(|events| json!(events))),
-        ("timeout_seconds", changed.timeout_seconds.map(|seconds| json!(seconds))),
-        ("description", changed.description.as_ref().map(|_| json!("changed"))),
+        (
+            "events",
+            changed.events.as_ref().map(|events| json!(events)),
+        ),
+        (
+            "timeout_seconds",
+            changed.timeout_seconds.map(|seconds| json!(seconds)),
+        ),
+        (
+            "description",
+            changed.description.as_ref().map(|_| json!("changed")),
+        ),
         ("ordered", changed.ordered.map(|ordered| json!(ordered))),
         ("headers", names.map(|names| json!(names))),
         ("paused", changed.paused.map(|paused| json!(paused))),

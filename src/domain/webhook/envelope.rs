@@ -32,7 +32,10 @@ pub fn event_id(call_id: CallId, sequence: i64) -> String {
 /// The call and the sequence of an event's id; `None`: it is none of ours.
 pub fn read_event_id(text: &str) -> Option<(CallId, i64)> {
     let (call_id, sequence) = text.strip_prefix("evt_")?.split_once('_')?;
-    let key = (CallId(Uuid::try_parse(call_id).ok()?), sequence.parse().ok()?);
+    let key = (
+        CallId(Uuid::try_parse(call_id).ok()?),
+        sequence.parse().ok()?,
+    );
     // Another spelling of the same id is none.
     (event_id(key.0, key.1) == text).then_some(key)
 }
@@ -47,7 +50,14 @@ mod tests {
         let id = event_id(call_id, 12);
         assert_eq!(read_event_id(&id), Some((call_id, 12)));
         let dashed = format!("evt_{call_id}_12");
-        for other in ["", "evt_", "evt_x_1", &dashed, &format!("{id}x"), &id.to_uppercase()] {
+        for other in [
+            "",
+            "evt_",
+            "evt_x_1",
+            &dashed,
+            &format!("{id}x"),
+            &id.to_uppercase(),
+        ] {
             assert_eq!(read_event_id(other), None, "{other}");
         }
     }

@@ -110,6 +110,9 @@ mod tests {
             let written = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<EventType>(&written).unwrap(), event);
         }
-        assert_eq!("event_phone_call_end".parse::<EventType>(), Err(UnknownEvent));
+        assert_eq!(
+            "event_phone_call_end".parse::<EventType>(),
+            Err(UnknownEvent)
+        );
     }
 }

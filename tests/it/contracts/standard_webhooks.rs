@@ -73,8 +73,17 @@ async fn judge(mut program: Command) {
     let said: Vec<String> = serde_json::from_slice(&output.stdout).expect("its verdicts");
     assert_eq!(said.len(), cases.len());
     for (case, said) in cases.iter().zip(said) {
-        assert_eq!(said.starts_with("verified evt_"), case.verified, "{}: {said}", case.what);
-        assert!(case.verified || said.starts_with("refused"), "{}: {said}", case.what);
+        assert_eq!(
+            said.starts_with("verified evt_"),
+            case.verified,
+            "{}: {said}",
+            case.what
+        );
+        assert!(
+            case.verified || said.starts_with("refused"),
+            "{}: {said}",
+            case.what
+        );
     }
     app.stop().await;
 }
@@ -83,9 +92,15 @@ async fn judge(mut program: Command) {
 async fn delivered_during_rotation(app: &TestApp) -> (String, String, Delivery) {
     let old = app.tenant.webhook_secret.clone();
     let at = format!("/api/v1/webhook-endpoints/{}", app.tenant.endpoint_id);
-    let rotated = app.client.post(&format!("{at}/rotate-secret"), &json!({})).await;
+    let rotated = app
+        .client
+        .post(&format!("{at}/rotate-secret"), &json!({}))
+        .await;
     assert_eq!(rotated.status, 200, "{}", rotated.text);
-    let new = rotated.json()["secret"].as_str().expect("a secret").to_owned();
+    let new = rotated.json()["secret"]
+        .as_str()
+        .expect("a secret")
+        .to_owned();
     app.place_answered().await;
     let arrived = || async { app.receiver.received() };
     let arrived = wait_for("an event", arrived, |events| !events.is_empty()).await;
@@ -106,7 +121,9 @@ fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Ca
     assert_ne!(changed_body.body, delivery.raw_body);
     let mut changed_id = real("another id", false, &new);
     let id = delivery.headers["webhook-id"].clone();
-    changed_id.headers.insert("webhook-id".to_owned(), format!("{id}0"));
+    changed_id
+        .headers
+        .insert("webhook-id".to_owned(), format!("{id}0"));
     let mut changed_signature = real("a changed byte of each signature", false, &new);
     let signature = delivery.headers["webhook-signature"].clone();
     let other = |c: char| if c == 'A' { 'B' } else { 'A' };
@@ -119,14 +136,18 @@ fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Ca
         })
         .collect();
     let broken = broken.join(" ");
-    changed_signature.headers.insert("webhook-signature".to_owned(), broken);
+    changed_signature
+        .headers
+        .insert("webhook-signature".to_owned(), broken);
     let now = app.ambient.now().unix_seconds();
     let at = |what, verified, seconds: i64| {
         let mut case = real(what, verified, &new);
         let secret = SigningSecret::parse(&new).expect("a secret");
         let signature = secret.sign(&id, seconds, case.body.as_bytes());
-        case.headers.insert("webhook-timestamp".to_owned(), seconds.to_string());
-        case.headers.insert("webhook-signature".to_owned(), signature);
+        case.headers
+            .insert("webhook-timestamp".to_owned(), seconds.to_string());
+        case.headers
+            .insert("webhook-signature".to_owned(), signature);
         case
     };
     vec![

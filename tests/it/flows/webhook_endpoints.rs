@@ -13,7 +13,10 @@ use onhook::{
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
-use super::{provider_faults::set_secret, webhooks::{behave, deliver, ended_call, endpoint, only_endpoint}};
+use super::{
+    provider_faults::set_secret,
+    webhooks::{behave, deliver, ended_call, endpoint, only_endpoint},
+};
 use crate::support::{app::TestApp, wait::wait_for};
 
 const DAY: i64 = 24 * 3600;
@@ -29,7 +32,10 @@ async fn change(app: &TestApp, id: &str, body: Value) -> Value {
     let path = format!("{PATH}/{id}");
     let headers = [("content-type", "application/json")];
     let method = reqwest::Method::PATCH;
-    let reply = app.client.send(method, &path, &headers, &body.to_string()).await;
+    let reply = app
+        .client
+        .send(method, &path, &headers, &body.to_string())
+        .await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     reply.json()
 }
@@ -45,7 +51,9 @@ async fn listed(app: &TestApp, id: &str, query: &str) -> Vec<(String, String)> {
     let list = show(app, &format!("{id}/deliveries{query}")).await;
     let items = list["items"].as_array().unwrap().iter();
     let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
-    items.map(|item| (text(item, "type"), text(item, "state"))).collect()
+    items
+        .map(|item| (text(item, "type"), text(item, "state")))
+        .collect()
 }
 
 fn at(app: &TestApp, path: &str) -> Vec<Delivery> {
@@ -54,7 +62,10 @@ fn at(app: &TestApp, path: &str) -> Vec<Delivery> {
 }
 
 fn kinds(events: &[Delivery]) -> Vec<&str> {
-    events.iter().filter_map(|event| event.kind.as_deref()).collect()
+    events
+        .iter()
+        .filter_map(|event| event.kind.as_deref())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +80,10 @@ async fn during_a_rotation_both_secrets_sign_and_afterwards_the_new_one() {
     assert_eq!(rotated["previous_secret_until"], "2026-11-22T09:30:00.000Z");
     let by = |secret: &SigningSecret, event: &Delivery| {
         let at = event.headers["webhook-timestamp"].parse().unwrap();
-        let (id, signature) = (event.id.as_deref().unwrap(), &event.headers["webhook-signature"]);
+        let (id, signature) = (
+            event.id.as_deref().unwrap(),
+            &event.headers["webhook-signature"],
+        );
         secret.verifies(id, at, event.raw_body.as_bytes(), signature)
     };
     ended_call(&app).await;
@@ -83,7 +97,11 @@ async fn during_a_rotation_both_secrets_sign_and_afterwards_the_new_one() {
     deliver(&app).await;
     let later = app.receiver.received().split_off(first.len());
     assert!(!later.is_empty());
-    assert!(later.iter().all(|event| !by(&old, event) && by(&new, event)));
+    assert!(
+        later
+            .iter()
+            .all(|event| !by(&old, event) && by(&new, event))
+    );
     let shown = show(&app, &id).await;
     assert_eq!(shown["secret"], Value::Null);
     app.stop().await;
@@ -113,10 +131,12 @@ async fn an_endpoints_own_headers_are_sent_and_their_values_shown_nowhere() {
     assert_eq!(shown["body"], arrived[0].body);
     let endpoint = show(&app, &id).await;
     assert_eq!(endpoint["headers"], json!(["authorization", "x-gate"]));
-    let sealed: Vec<u8> = sqlx::query_scalar("SELECT headers_sealed FROM webhook_endpoints WHERE headers_sealed IS NOT NULL")
-        .fetch_one(&mut app.database.as_owner().await)
-        .await
-        .unwrap();
+    let sealed: Vec<u8> = sqlx::query_scalar(
+        "SELECT headers_sealed FROM webhook_endpoints WHERE headers_sealed IS NOT NULL",
+    )
+    .fetch_one(&mut app.database.as_owner().await)
+    .await
+    .unwrap();
     assert!(!String::from_utf8_lossy(&sealed).contains("let-me-in"));
 
     let changed = change(&app, &id, json!({"headers": {}})).await;
@@ -130,7 +150,10 @@ async fn an_endpoints_own_headers_are_sent_and_their_values_shown_nowhere() {
         );
         let refused = refused.await;
         assert_eq!(refused.status, 422, "{}", refused.text);
-        assert_eq!(refused.json()["errors"][0]["pointer"], format!("/headers/{name}"));
+        assert_eq!(
+            refused.json()["errors"][0]["pointer"],
+            format!("/headers/{name}")
+        );
     }
     app.stop().await;
 }
@@ -139,16 +162,28 @@ async fn an_endpoints_own_headers_are_sent_and_their_values_shown_nowhere() {
 async fn what_happens_during_a_pause_arrives_after_it() {
     let app = TestApp::by_hand().await;
     let id = app.tenant.endpoint_id.to_string();
-    assert_eq!(change(&app, &id, json!({"paused": true})).await["paused"], true);
+    assert_eq!(
+        change(&app, &id, json!({"paused": true})).await["paused"],
+        true
+    );
     ended_call(&app).await;
     assert_eq!(deliver(&app).await, 0);
-    let test = app.client.post(&format!("{PATH}/{id}/test"), &json!({})).await;
-    assert_eq!((test.status, &test.json()["code"]), (409, &json!("WEBHOOK_ENDPOINT_DISABLED")));
+    let test = app
+        .client
+        .post(&format!("{PATH}/{id}/test"), &json!({}))
+        .await;
+    assert_eq!(
+        (test.status, &test.json()["code"]),
+        (409, &json!("WEBHOOK_ENDPOINT_DISABLED"))
+    );
     let waiting = listed(&app, &id, "?state=pending").await.len();
     assert_eq!(waiting, 6);
 
     let resumed = change(&app, &id, json!({"paused": false})).await;
-    assert_eq!((&resumed["paused"], &resumed["enabled"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&resumed["paused"], &resumed["enabled"]),
+        (&json!(false), &json!(true))
+    );
     deliver(&app).await;
     assert_eq!(app.receiver.received().len(), waiting);
     app.stop().await;
@@ -169,11 +204,17 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
         deliver(&app).await;
         app.advance(DAY);
     }
-    assert_eq!(days, 6, "five days after the first failure, at the next one");
+    assert_eq!(
+        days, 6,
+        "five days after the first failure, at the next one"
+    );
     deliver(&app).await;
 
     let shown = show(&app, &id).await;
-    assert_eq!(shown["disabled_reason"], "Every delivery failed for five days");
+    assert_eq!(
+        shown["disabled_reason"],
+        "Every delivery failed for five days"
+    );
     let told: Vec<Delivery> = at(&app, "/Tenant")
         .into_iter()
         .filter(|event| event.kind.as_deref() == Some("webhook_endpoint.disabled"))
@@ -196,9 +237,13 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
     ended_call(&app).await;
     assert_eq!(listed(&app, &id, "").await.len(), before);
     let url = format!("{}/back", app.receiver.base_url());
-    app.receiver.trust(SigningSecret::parse(created["secret"].as_str().unwrap()).unwrap());
+    app.receiver
+        .trust(SigningSecret::parse(created["secret"].as_str().unwrap()).unwrap());
     let enabled = change(&app, &id, json!({"enabled": true, "url": url})).await;
-    assert_eq!((&enabled["enabled"], &enabled["failing_since"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        (&enabled["enabled"], &enabled["failing_since"]),
+        (&json!(true), &Value::Null)
+    );
     app.advance(60);
     let replayed = post(&app, &format!("{id}/replay"), json!({"from": missed_from})).await;
     assert_eq!(replayed, json!({"count": 6, "continue_from": null}));
@@ -209,7 +254,10 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
     let ids: BTreeSet<_> = missed.iter().map(|event| event.id.clone()).collect();
     assert_eq!(ids.len(), missed.len(), "each once");
     assert!(missed.iter().all(|event| event.signature_valid));
-    let last = kinds(&missed).iter().filter(|kind| **kind == "event_phone_call_billed").count();
+    let last = kinds(&missed)
+        .iter()
+        .filter(|kind| **kind == "event_phone_call_billed")
+        .count();
     assert!(last >= 1, "{:?}", kinds(&missed));
     app.stop().await;
 }
@@ -217,7 +265,12 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_event_goes_to_its_endpoint_alone_and_shows_what_was_answered() {
     let app = TestApp::by_hand().await;
-    let id = endpoint(&app, "/tested", json!({"events": ["event_phone_call_ended"]})).await;
+    let id = endpoint(
+        &app,
+        "/tested",
+        json!({"events": ["event_phone_call_ended"]}),
+    )
+    .await;
     behave(&app, &json!({"status": 418})).await;
 
     let queued = post(&app, &format!("{id}/test"), json!({})).await;
@@ -230,7 +283,10 @@ async fn a_test_event_goes_to_its_endpoint_alone_and_shows_what_was_answered() {
     assert_eq!(arrived[0].id.as_deref(), Some(event_id));
     assert_eq!(arrived[0].body["sequence"], 0);
     let shown = show(&app, &format!("{id}/deliveries/{event_id}")).await;
-    assert_eq!((&shown["state"], &shown["attempts"]), (&json!("pending"), &json!(1)));
+    assert_eq!(
+        (&shown["state"], &shown["attempts"]),
+        (&json!("pending"), &json!(1))
+    );
     assert_eq!(shown["attempt_log"][0]["response"]["status"], 418);
     app.advance(6);
     deliver(&app).await;
@@ -249,14 +305,22 @@ async fn what_was_sent_is_sent_again_when_it_is_asked_for() {
     let first = app.receiver.received();
     let event_id = first[4].id.clone().unwrap();
 
-    let again = post(&app, &format!("{id}/deliveries/{event_id}/resend"), json!({})).await;
+    let again = post(
+        &app,
+        &format!("{id}/deliveries/{event_id}/resend"),
+        json!({}),
+    )
+    .await;
     assert_eq!(again["event_id"], event_id.as_str());
     assert_eq!(deliver(&app).await, 1);
     let second = app.receiver.received().split_off(first.len());
     assert_eq!(second[0].id, first[4].id);
     assert_eq!(second[0].raw_body, first[4].raw_body);
     let shown = show(&app, &format!("{id}/deliveries/{event_id}")).await;
-    assert_eq!((&shown["state"], &shown["attempts"]), (&json!("delivered"), &json!(2)));
+    assert_eq!(
+        (&shown["state"], &shown["attempts"]),
+        (&json!("delivered"), &json!(2))
+    );
 
     // Given up, then all that was given up.
     behave(&app, &json!({"status": 503, "times": 0})).await;
@@ -292,7 +356,12 @@ async fn deliveries_are_listed_newest_first_by_pages_and_filters() {
     deliver(&app).await;
     let second = ended_call(&app).await;
     let all = show(&app, &format!("{id}/deliveries")).await;
-    let all: Vec<&str> = all["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    let all: Vec<&str> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
     assert_eq!(all.len(), 12);
     let mut paged = Vec::new();
     let mut cursor = String::new();
@@ -300,16 +369,45 @@ async fn deliveries_are_listed_newest_first_by_pages_and_filters() {
         let page = show(&app, &format!("{id}/deliveries?limit=5{cursor}")).await;
         let items = page["items"].as_array().unwrap().iter();
         paged.extend(items.map(|item| item["id"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
     assert_eq!(paged, all);
-    assert_eq!(listed(&app, &id, &format!("?call_id={first}&state=delivered")).await.len(), 6);
-    assert_eq!(listed(&app, &id, &format!("?call_id={second}&state=delivered")).await.len(), 0);
-    assert_eq!(listed(&app, &id, "?type=event_phone_call_ended").await.len(), 2);
-    assert!(listed(&app, &id, "?created_before=2026-11-21T09:00:00Z").await.is_empty());
-    for (query, status) in [("?state=lost", 422), ("?limit=0", 422), ("?cursor=x", 400), ("?nothing=1", 422)] {
-        let refused = app.client.get(&format!("{PATH}/{id}/deliveries{query}")).await;
+    assert_eq!(
+        listed(&app, &id, &format!("?call_id={first}&state=delivered"))
+            .await
+            .len(),
+        6
+    );
+    assert_eq!(
+        listed(&app, &id, &format!("?call_id={second}&state=delivered"))
+            .await
+            .len(),
+        0
+    );
+    assert_eq!(
+        listed(&app, &id, "?type=event_phone_call_ended")
+            .await
+            .len(),
+        2
+    );
+    assert!(
+        listed(&app, &id, "?created_before=2026-11-21T09:00:00Z")
+            .await
+            .is_empty()
+    );
+    for (query, status) in [
+        ("?state=lost", 422),
+        ("?limit=0", 422),
+        ("?cursor=x", 400),
+        ("?nothing=1", 422),
+    ] {
+        let refused = app
+            .client
+            .get(&format!("{PATH}/{id}/deliveries{query}"))
+            .await;
         assert_eq!(refused.status, status, "{query}: {}", refused.text);
     }
     app.stop().await;
@@ -323,7 +421,11 @@ async fn an_ordered_endpoint_gets_a_calls_events_one_after_the_other() {
     behave(&app, &json!({"status": 500, "times": 3})).await;
 
     deliver(&app).await;
-    assert_eq!(app.receiver.received().len(), 1, "the others wait for the first");
+    assert_eq!(
+        app.receiver.received().len(),
+        1,
+        "the others wait for the first"
+    );
     for _ in 0..60 {
         app.advance(60);
         deliver(&app).await;
@@ -351,7 +453,9 @@ async fn a_refused_account_is_told_of_once_an_hour() {
         deliver(&app).await;
         let arrived = app.receiver.received().into_iter();
         let kind = Some("provider_account.credentials_refused");
-        arrived.filter(|event| event.kind.as_deref() == kind).collect::<Vec<_>>()
+        arrived
+            .filter(|event| event.kind.as_deref() == kind)
+            .collect::<Vec<_>>()
     };
     let told = wait_for("the event", told, |events| !events.is_empty()).await;
     let account = &told[0].body["data"]["provider_account"];
@@ -366,49 +470,93 @@ async fn a_refused_account_is_told_of_once_an_hour() {
 async fn events_are_pulled_in_order_without_a_gap() {
     let app = TestApp::by_hand().await;
     let empty = app.client.get("/api/v1/events").await.json();
-    assert_eq!(empty, json!({"items": [], "has_more": false, "next_after": null}));
+    assert_eq!(
+        empty,
+        json!({"items": [], "has_more": false, "next_after": null})
+    );
     let first = ended_call(&app).await;
     let second = ended_call(&app).await;
     deliver(&app).await;
     let mut pulled: Vec<Value> = Vec::new();
     let mut after = String::new();
     loop {
-        let page = app.client.get(&format!("/api/v1/events?limit=4{after}")).await.json();
+        let page = app
+            .client
+            .get(&format!("/api/v1/events?limit=4{after}"))
+            .await
+            .json();
         pulled.extend(page["items"].as_array().unwrap().iter().cloned());
         after = format!("&after={}", page["next_after"].as_str().unwrap());
         if page["has_more"] == false {
             break;
         }
     }
-    let mut sent: Vec<Value> = app.receiver.received().into_iter().map(|event| event.body).collect();
+    let mut sent: Vec<Value> = app
+        .receiver
+        .received()
+        .into_iter()
+        .map(|event| event.body)
+        .collect();
     let by_id = |event: &Value| event["id"].as_str().unwrap().to_owned();
     sent.sort_by_key(by_id);
     let mut sorted = pulled.clone();
     sorted.sort_by_key(by_id);
     assert_eq!(sorted, sent, "the same as webhooks carry");
     for call in [&first, &second] {
-        let of_call = pulled.iter().filter(|event| event["call_id"] == call.as_str());
-        let numbers: Vec<i64> = of_call.map(|event| event["sequence"].as_i64().unwrap()).collect();
+        let of_call = pulled
+            .iter()
+            .filter(|event| event["call_id"] == call.as_str());
+        let numbers: Vec<i64> = of_call
+            .map(|event| event["sequence"].as_i64().unwrap())
+            .collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
     }
     // Nothing new: the same position again.
-    let page = app.client.get(&format!("/api/v1/events?limit=4{after}")).await.json();
+    let page = app
+        .client
+        .get(&format!("/api/v1/events?limit=4{after}"))
+        .await
+        .json();
     assert_eq!(page["items"], json!([]));
-    assert_eq!(after, format!("&after={}", page["next_after"].as_str().unwrap()));
+    assert_eq!(
+        after,
+        format!("&after={}", page["next_after"].as_str().unwrap())
+    );
 
     let colleague = Some(vec![app.stranger.agent_id]);
-    let restricted = app.token(Environment::Live, &[Scope::CallsRead], colleague).await;
+    let restricted = app
+        .token(Environment::Live, &[Scope::CallsRead], colleague)
+        .await;
     let restricted = app.client.with_token(Some(&restricted));
-    assert_eq!(restricted.get("/api/v1/events").await.json()["items"], json!([]));
+    assert_eq!(
+        restricted.get("/api/v1/events").await.json()["items"],
+        json!([])
+    );
     let stranger = app.client.with_token(Some(&app.stranger.token));
-    assert_eq!(stranger.get("/api/v1/events").await.json()["items"], json!([]));
-    let ends = app.client.get("/api/v1/events?type=event_phone_call_ended").await.json();
+    assert_eq!(
+        stranger.get("/api/v1/events").await.json()["items"],
+        json!([])
+    );
+    let ends = app
+        .client
+        .get("/api/v1/events?type=event_phone_call_ended")
+        .await
+        .json();
     assert_eq!(ends["items"].as_array().unwrap().len(), 2);
 
     app.advance(31 * DAY);
-    let old = app.client.get(&format!("/api/v1/events?limit=4{after}")).await;
-    assert_eq!((old.status, &old.json()["code"]), (400, &json!("CURSOR_INVALID")));
-    assert_eq!(app.client.get("/api/v1/events").await.json()["items"], json!([]));
+    let old = app
+        .client
+        .get(&format!("/api/v1/events?limit=4{after}"))
+        .await;
+    assert_eq!(
+        (old.status, &old.json()["code"]),
+        (400, &json!("CURSOR_INVALID"))
+    );
+    assert_eq!(
+        app.client.get("/api/v1/events").await.json()["items"],
+        json!([])
+    );
     app.stop().await;
 }
 
@@ -423,7 +571,11 @@ async fn what_an_open_transaction_may_still_write_is_not_overtaken() {
     writer.execute(early).await.unwrap();
     ended_call(&app).await;
     let items = || async { app.client.get("/api/v1/events").await.json()["items"].clone() };
-    assert_eq!(items().await, json!([]), "the open one may come before them");
+    assert_eq!(
+        items().await,
+        json!([]),
+        "the open one may come before them"
+    );
 
     writer.execute("COMMIT").await.unwrap();
 

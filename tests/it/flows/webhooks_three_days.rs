@@ -74,7 +74,12 @@ async fn three_days_without_a_receiver_and_nodes_that_die_lose_nothing_and_chang
     let dead = dead_letters(&app).await;
     assert_eq!(dead, 0, "nothing is given up before it is three days old");
     let failed = app.receiver.received().len();
-    let tried: BTreeSet<_> = app.receiver.received().into_iter().map(|event| event.id).collect();
+    let tried: BTreeSet<_> = app
+        .receiver
+        .received()
+        .into_iter()
+        .map(|event| event.id)
+        .collect();
 
     behave(&app, &json!({"status": 204, "times": 0})).await;
     for _ in 0..16 {

@@ -91,7 +91,11 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
         return Err(wrong("/to", "range", "must be after `from`"));
     }
     if to.since(from) > LONGEST {
-        return Err(wrong("/from", "range", "must be at most 31 days before `to`"));
+        return Err(wrong(
+            "/from",
+            "range",
+            "must be at most 31 days before `to`",
+        ));
     }
     let what = if request.failed_only {
         Again::Failed
