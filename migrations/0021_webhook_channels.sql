@@ -11,6 +11,7 @@ ALTER TABLE webhook_endpoints
     ADD COLUMN previous_secret_sealed bytea,
     ADD COLUMN previous_secret_key_id text,
     ADD COLUMN previous_secret_until timestamptz,
+    ADD COLUMN wants_since timestamptz,
     ADD COLUMN paused_at timestamptz,
     ADD COLUMN failing_since timestamptz,
     ADD CONSTRAINT webhook_endpoints_headers_are_whole
@@ -26,6 +27,7 @@ COMMENT ON COLUMN webhook_endpoints.ordered IS 'An event of a call waits until i
 COMMENT ON COLUMN webhook_endpoints.secret_sealed IS 'The signing secret; for other channels what they authenticate with.';
 COMMENT ON COLUMN webhook_endpoints.headers_sealed IS 'Headers that the receiver asked for, a JSON object, sealed.';
 COMMENT ON COLUMN webhook_endpoints.previous_secret_until IS 'Until then deliveries are signed with the previous secret too.';
+COMMENT ON COLUMN webhook_endpoints.wants_since IS 'When it was last enabled, or its events changed; null: never since it was made.';
 COMMENT ON COLUMN webhook_endpoints.paused_at IS 'Its owner holds deliveries back: events are still queued.';
 COMMENT ON COLUMN webhook_endpoints.disabled_at IS 'No events are queued. What waited is kept until it is enabled again.';
 COMMENT ON COLUMN webhook_endpoints.failing_since IS 'The first failed attempt since one succeeded.';

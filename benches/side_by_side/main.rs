@@ -1,6 +1,7 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
 //! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
-//! `-- --protection` only those of a provider that hangs and of too many clients.
+//! `-- --protection` only those of a provider that hangs and of too many clients, `-- --deliveries`
+//! takes what webhooks cost and nothing else (`deliveries`).
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -14,6 +15,7 @@
 mod children;
 mod client;
 mod database;
+mod deliveries;
 mod ends;
 mod load;
 mod machine;
@@ -100,7 +102,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--deliveries]",
         );
         return ExitCode::SUCCESS;
     }
@@ -112,6 +114,9 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 if let Some(role) = role {
                     return roles::play(role).await.map(|()| true);
+                }
+                if has("--deliveries") {
+                    return deliveries::run(has("--quick")).await;
                 }
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
                 plan.times.only_ends = has("--ends");

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_same_hour_is_the_same() {
-        let id = |subject, seconds| {
+        let id = |subject, seconds: i64| {
             let at = Timestamp::from_unix_millis(seconds * 1000);
             hourly_id(
                 OrganizationEvent::CredentialsRefused,

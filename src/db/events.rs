@@ -30,7 +30,7 @@ pub struct Filter {
 
 /// At most `limit` events that were recorded since `since`, those after the position `after`, in
 /// their order. Everything that is shown stands before everything that is not committed yet: no
-/// later event can appear before it (`architecture`: positions and the oldest running transaction).
+/// later event can appear before it (a fact's `position`, and the oldest transaction that is still running).
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -52,7 +52,8 @@ pub async fn after(
     let rows = db
         .run(
             "read events in their order",
-            sqlx::query!(
+            sqlx::query_as!(
+                Row,
                 r#"/* db::events::after */
                 SELECT position::text AS "transaction!", call_id AS "call_id!: CallId",
                     sequence AS "sequence!", type AS "kind!", at AS "at!: Timestamp",
@@ -96,25 +97,37 @@ pub async fn after(
             .fetch_all(&db.pool),
         )
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            let unknown = |error| Error::internal("read an event", error);
-            Ok(EventRow {
-                position: EventPosition {
-                    transaction: row.transaction.parse().map_err(
-                        |error: std::num::ParseIntError| {
-                            Error::internal("read an event's position", error)
-                        },
-                    )?,
-                    call_id: row.call_id,
-                    sequence: row.sequence,
-                    recorded_at: row.recorded_at,
-                },
-                kind: row.kind.parse().map_err(unknown)?,
-                at: row.at,
-                agent_id: row.agent_id,
-                data: row.data,
-            })
+    rows.into_iter().map(Row::event).collect()
+}
+
+/// A row as the statement returns it.
+struct Row {
+    transaction: String,
+    call_id: CallId,
+    sequence: i64,
+    kind: String,
+    at: Timestamp,
+    recorded_at: Timestamp,
+    agent_id: Option<AgentId>,
+    data: Value,
+}
+
+impl Row {
+    fn event(self) -> Result<EventRow> {
+        let unknown = |error| Error::internal("read an event's type", error);
+        let transaction = self.transaction.parse::<u64>();
+        Ok(EventRow {
+            position: EventPosition {
+                transaction: transaction
+                    .map_err(|error| Error::internal("read an event's position", error))?,
+                call_id: self.call_id,
+                sequence: self.sequence,
+                recorded_at: self.recorded_at,
+            },
+            kind: self.kind.parse().map_err(unknown)?,
+            at: self.at,
+            agent_id: self.agent_id,
+            data: self.data,
         })
-        .collect()
+    }
 }

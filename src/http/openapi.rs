@@ -6,7 +6,7 @@ use utoipa::{
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{answer::Answer, router};
+use super::{answer::Answer, router, webhook_catalogue};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,7 +49,20 @@ impl Modify for Schemes {
 /// When it cannot be written, which a test would have seen.
 pub fn document() -> Result<String, serde_json::Error> {
     let (_, document) = router::routes().split_for_parts();
-    document.to_pretty_json().map(|json| json + "\n")
+    with_webhooks(document)?
+        .to_pretty_json()
+        .map(|json| json + "\n")
+}
+
+/// The document with the events that we send.
+///
+/// # Errors
+/// As [`document`].
+pub(super) fn with_webhooks(
+    mut document: utoipa::openapi::OpenApi,
+) -> Result<utoipa::openapi::OpenApi, serde_json::Error> {
+    document.webhooks = Some(webhook_catalogue::webhooks()?);
+    Ok(document)
 }
 
 /// The OpenAPI document
@@ -58,6 +71,9 @@ pub fn document() -> Result<String, serde_json::Error> {
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
 pub(super) async fn serve() -> Answer {
-    let (_, document) = router::routes().split_for_parts();
-    Answer::json(StatusCode::OK, &document)
+    match document() {
+        Ok(json) => Answer::written_json(StatusCode::OK, json),
+        // The test of the committed document writes it.
+        Err(_) => Answer::empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }

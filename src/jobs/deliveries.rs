@@ -15,10 +15,11 @@ use super::{
     worker::{ORGANIZATIONS_PER_ROUND, Worker, finished, log_failure},
 };
 use crate::{
-    app::webhook_endpoints,
     db::webhook_deliveries::{self, Claimed, Next},
+    app::webhook_endpoints,
     domain::{
-        LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId, webhook::endpoint::Channel,
+        LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId,
+        webhook::endpoint::Channel,
     },
 };
 
@@ -167,7 +168,9 @@ impl Worker {
         let started = Instant::now();
         let (channel, jobs) = (delivery.receiver.channel, &self.jobs);
         let attempt = match channel {
-            Channel::Telegram => kinds::deliver_telegram::run(jobs, scope, delivery, lease).await?,
+            Channel::Telegram => {
+                kinds::deliver_telegram::run(jobs, scope, delivery, lease).await?
+            }
             Channel::Webhook | Channel::Gateway => {
                 kinds::deliver_webhook::run(jobs, scope, delivery, lease).await?
             }

@@ -10,4 +10,6 @@ mod notices;
 mod overload;
 mod provider_faults;
 mod stream;
+mod webhook_endpoints;
 mod webhooks;
+mod webhooks_three_days;

@@ -103,10 +103,15 @@ impl Operation {
 
     /// The path with everything filled in; panics for a parameter that is not known here.
     pub fn url(&self, names: &Names) -> String {
+        // The first event of the call.
+        let event_id = format!("evt_{}_1", names.call.replace('-', ""));
         let filled: Vec<&str> = self
             .path
             .split('/')
-            .map(|segment| self.segment(segment, names))
+            .map(|segment| match segment {
+                "{event_id}" => event_id.as_str(),
+                segment => self.segment(segment, names),
+            })
             .collect();
         filled.join("/")
     }
@@ -131,6 +136,7 @@ impl Operation {
             "{id}" if self.path.starts_with("/api/v1/webhook-endpoints/") => &names.endpoint_id,
             // Nobody has a notice in these tests: such an id is nobody's there.
             "{id}" if self.path.starts_with("/api/v1/notices/") => &names.endpoint_id,
+            "{webhook_id}" => &names.endpoint_id,
             parameter if parameter.starts_with('{') => {
                 panic!("{}: nobody said what {parameter} is", self.title())
             }
@@ -151,7 +157,14 @@ impl Operation {
             "end_call" => json!({"note": "asked for"}),
             "agent_end_call" => json!({"call_sid": names.call}),
             "agent_call" | "session_call" => json!({"to": "+15550101"}),
-            "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
+            "create_notice" => json!({"gateway": {"url": "wss://example.com/agents"}}),
+            "update_notice" => json!({"paused": false}),
+            "create_webhook_endpoint" | "create_agent_webhook" => {
+                json!({"url": "https://example.com/hooks"})
+            }
+            "update_webhook_endpoint" | "update_agent_webhook" => json!({"description": "ours"}),
+            "rotate_webhook_secret" => json!({"overlap_seconds": 3600}),
+            "replay_webhook_deliveries" => json!({"failed_only": true}),
             "provider_callback" | "provider_account_callback" => {
                 return "CallSid=CA0&CallStatus=completed".to_owned();
             }
