@@ -24,6 +24,10 @@
 //! | the types of events, and their examples | `domain/webhook/event.rs`, `http/webhook_catalogue.rs` |
 //! | an organisation's events in their order | `db/events.rs`, `domain/webhook/position.rs` |
 //! | an event that is about no call | `app/organization_events.rs` |
+//! | how live streams are fed, and from where one goes on | `app/stream/`, `domain/position.rs`, `http/v1/stream.rs` |
+//! | why a call ended, in words | `domain/call/why.rs` |
+//! | what a Telegram chat or a gateway is told | `domain/notice/` |
+//! | how a gateway is held and told | `jobs/gateways/`, `db/gateway_leases.rs` |
 //! | how a websocket to a provider is held, and by whom | `jobs/listeners/`, `db/listeners.rs` |
 //! | what a provider told, whichever way it came | `app/calls/hear.rs` |
 //! | what is asked again without anybody asking | `jobs/kinds/reconcile_calls.rs` |

@@ -22,6 +22,7 @@ mod why;
 mod why_markdown;
 #[cfg(test)]
 mod why_tests;
+mod why_words;
 mod written;
 
 use std::borrow::Cow;

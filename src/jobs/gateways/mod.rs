@@ -106,8 +106,8 @@ impl Worker {
             gateways.held().insert(gateway, hold);
             taken += 1;
             let worker = self.clone();
-            let held = async move { worker.hold_gateway(gateway, lease, let_go).await };
-            drop(ambient.tasks.spawn(held));
+            let holding = async move { worker.hold_gateway(gateway, lease, let_go).await };
+            drop(ambient.tasks.spawn(holding));
         }
         Ok(taken)
     }

@@ -51,7 +51,7 @@ pub(in crate::http) struct CreateNotice {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateTelegram {
-    /// As BotFather gives it. Kept sealed and shown to nobody.
+    /// As `BotFather` gives it. Kept sealed and shown to nobody.
     bot_token: String,
     /// The number of a chat, or `@name` of a public channel.
     #[schema(example = "-1001234567890")]
