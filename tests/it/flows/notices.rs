@@ -196,6 +196,32 @@ async fn a_bot_that_was_blocked_is_not_asked_again_until_its_notice_is_enabled()
     app.stop().await;
 }
 
+/// Both messages of each call, in order, and no more.
+fn each_started_and_ended_once(taken: &[Value], calls: &[&String]) {
+    for call in calls {
+        let of_call: Vec<&Value> = taken
+            .iter()
+            .filter(|message| message["call_id"] == json!(call))
+            .collect();
+        let kinds: Vec<&Value> = of_call
+            .iter()
+            .map(|message| &message["message_type"])
+            .collect();
+        assert_eq!(
+            json!(kinds),
+            json!(["call_started", "call_ended"]),
+            "{taken:?}"
+        );
+        assert_eq!(of_call[0]["to_number"], "+15550101");
+        assert_eq!(of_call[1]["outcome"], "completed");
+    }
+    assert_eq!(
+        taken.len(),
+        2 * calls.len(),
+        "what was answered is not told again: {taken:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_away_and_breaks_off_is_told_everything_in_order() {
     let app = TestApp::running().await;
@@ -228,29 +254,7 @@ async fn a_gateway_that_was_away_and_breaks_off_is_told_everything_in_order() {
     )
     .await;
 
-    let taken = gateway.taken();
-    for call in [&first, &second] {
-        let of_call: Vec<&Value> = taken
-            .iter()
-            .filter(|message| message["call_id"] == json!(call))
-            .collect();
-        let kinds: Vec<&Value> = of_call
-            .iter()
-            .map(|message| &message["message_type"])
-            .collect();
-        assert_eq!(
-            json!(kinds),
-            json!(["call_started", "call_ended"]),
-            "{taken:?}"
-        );
-        assert_eq!(of_call[0]["to_number"], "+15550101");
-        assert_eq!(of_call[1]["outcome"], "completed");
-    }
-    assert_eq!(
-        taken.len(),
-        4,
-        "what was answered is not told again: {taken:?}"
-    );
+    each_started_and_ended_once(&gateway.taken(), &[&first, &second]);
     let frames = gateway.frames();
     let unanswered = frames.iter().filter(|frame| !frame.answered).count();
     assert_eq!(unanswered, 2, "cut twice, and told again");
@@ -270,20 +274,89 @@ async fn a_gateway_that_was_away_and_breaks_off_is_told_everything_in_order() {
             .iter()
             .all(|head| head.contains(&authorization))
     );
-    let log = app
-        .client
-        .get(&format!("/api/v1/notices/{id}/deliveries"))
-        .await
-        .json();
-    let items = log["items"].as_array().expect("items");
-    assert!(
-        items.iter().all(|item| item["state"] == "delivered"),
-        "{log}"
-    );
-    assert_eq!(items.len(), 4);
+    // An answer is recorded a moment after it came.
+    let delivered = format!("/api/v1/notices/{id}/deliveries?state=delivered");
+    wait_for(
+        "the log",
+        || async { app.client.get(&delivered).await.json() },
+        |log| {
+            log["items"]
+                .as_array()
+                .is_some_and(|items| items.len() == 4)
+        },
+    )
+    .await;
     assert!(!is_in_the_database(&app, GATEWAY_TOKEN).await);
     drop(other);
     app.stop().await;
+}
+
+/// `why` tells of the call what the call says, and of its end what the event says.
+async fn why_tells(app: &TestApp, call: &Value, webhook: &Value) {
+    let id = call["id"].as_str().expect("an id");
+    let why = app
+        .client
+        .get(&format!("/api/v1/calls/{id}/why"))
+        .await
+        .json();
+    for member in ["status", "ended_at", "ended_reason", "duration_seconds"] {
+        assert_eq!(why[member], call[member], "{member}");
+    }
+    let initiator = call["end"]["initiator"].as_str().expect("somebody");
+    assert_eq!(why["initiator"], initiator);
+    assert_eq!(
+        why["steps"].as_array().and_then(|steps| {
+            steps
+                .iter()
+                .find(|step| step["step"] == "ended")
+                .map(|step| step["sequence"].clone())
+        }),
+        Some(webhook["sequence"].clone())
+    );
+}
+
+/// The gateway and the chat tell of its end what the call says.
+async fn gateway_and_chat_tell(gateway: &Gateway, bot: &BotApi, call: &Value) {
+    let id = call["id"].as_str().expect("an id");
+    let initiator = call["end"]["initiator"].as_str().expect("somebody");
+    wait_for(
+        "the gateway",
+        || async { gateway.taken() },
+        |taken| taken.len() == 2,
+    )
+    .await;
+    let ended = gateway.taken().remove(1);
+    assert_eq!(
+        (&ended["call_id"], &ended["outcome"], &ended["timestamp"]),
+        (&json!(id), &call["status"], &call["ended_at"])
+    );
+    let summary = format!("ended_by_api by {initiator}");
+    assert_eq!(ended["summary"], summary);
+    let at = |member: &str| -> i64 {
+        let text = call[member].as_str().expect("a time");
+        text.parse::<onhook::domain::Timestamp>()
+            .expect("a time")
+            .unix_millis()
+    };
+    let seconds = (at("ended_at") - at("answered_at")) as f64 / 1000.0;
+    assert!(
+        (ended["duration"].as_f64().expect("a number") - seconds).abs() < 1e-9,
+        "{ended}"
+    );
+    wait_for(
+        "the chat",
+        || async { bot.taken() },
+        |taken| taken.len() == 2,
+    )
+    .await;
+    let text = bot.taken().remove(1);
+    assert_eq!(
+        text,
+        format!(
+            "<b>Call ended</b>\nCall: {id}\nTo: +15550101\nDuration: {seconds:.1} s\n\
+            Outcome: completed\nSummary: {summary}"
+        )
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -338,64 +411,7 @@ async fn a_call_that_is_ended_by_the_api_is_the_same_story_on_all_five_ways() {
     ] {
         assert_eq!(told[member], call[member], "{member}");
     }
-    // The answer to `why`.
-    let why = app
-        .client
-        .get(&format!("/api/v1/calls/{id}/why"))
-        .await
-        .json();
-    for member in ["status", "ended_at", "ended_reason", "duration_seconds"] {
-        assert_eq!(why[member], call[member], "{member}");
-    }
-    let initiator = call["end"]["initiator"].as_str().expect("somebody");
-    assert_eq!(why["initiator"], initiator);
-    assert_eq!(
-        why["steps"].as_array().and_then(|steps| {
-            steps
-                .iter()
-                .find(|step| step["step"] == "ended")
-                .map(|step| step["sequence"].clone())
-        }),
-        Some(webhook["sequence"].clone())
-    );
-    // The gateway and the chat.
-    wait_for(
-        "the gateway",
-        || async { gateway.taken() },
-        |taken| taken.len() == 2,
-    )
-    .await;
-    let ended = gateway.taken().remove(1);
-    assert_eq!(
-        (&ended["call_id"], &ended["outcome"], &ended["timestamp"]),
-        (&json!(id), &call["status"], &call["ended_at"])
-    );
-    let summary = format!("ended_by_api by {initiator}");
-    assert_eq!(ended["summary"], summary);
-    let at = |member: &str| -> i64 {
-        let text = call[member].as_str().expect("a time");
-        text.parse::<onhook::domain::Timestamp>()
-            .expect("a time")
-            .unix_millis()
-    };
-    let seconds = (at("ended_at") - at("answered_at")) as f64 / 1000.0;
-    assert!(
-        (ended["duration"].as_f64().expect("a number") - seconds).abs() < 1e-9,
-        "{ended}"
-    );
-    wait_for(
-        "the chat",
-        || async { bot.taken() },
-        |taken| taken.len() == 2,
-    )
-    .await;
-    let text = bot.taken().remove(1);
-    assert_eq!(
-        text,
-        format!(
-            "<b>Call ended</b>\nCall: {id}\nTo: +15550101\nDuration: {seconds:.1} s\n\
-            Outcome: completed\nSummary: {summary}"
-        )
-    );
+    why_tells(&app, &call, &webhook).await;
+    gateway_and_chat_tell(&gateway, &bot, &call).await;
     app.stop().await;
 }
