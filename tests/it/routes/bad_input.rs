@@ -225,7 +225,9 @@ impl Good<'_> {
             ] {
                 let fits = match member.as_str() {
                     "metadata" => wrong.is_object(),
-                    "note" | "client_reference" | "prompt" | "webhook_url" => wrong.is_string(),
+                    "note" | "client_reference" | "prompt" | "webhook_url" | "description" => {
+                        wrong.is_string()
+                    }
                     _ => false,
                 };
                 if fits {

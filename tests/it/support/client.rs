@@ -42,6 +42,7 @@ impl TestClient {
             reach: Reach::PublicAndLoopback,
             connect_timeout: Duration::from_secs(5),
             idle_per_host: 64,
+            https_only: false,
         };
         let http = Client::new(options).expect("a client");
         Self {
