@@ -186,11 +186,15 @@ fn example(kind: EventType) -> Value {
     match kind {
         EventType::Call(fact) => {
             let (sequence, at) = moment(fact);
-            let mut data = json!({"call": call(fact, sequence)});
-            if fact == FactType::Error {
-                data["code"] = json!("HANGUP_FAILED");
-                data["message"] = json!("The provider refuses to hang up");
-            }
+            let call = call(fact, sequence);
+            let data = if fact == FactType::Error {
+                json!({
+                    "call": call, "code": "HANGUP_FAILED",
+                    "message": "The provider refuses to hang up",
+                })
+            } else {
+                json!({"call": call})
+            };
             json!({
                 "id": format!("evt_{}_{sequence}", CALL.replace('-', "")),
                 "type": fact.as_str(), "timestamp": at, "organization_id": ORGANIZATION,

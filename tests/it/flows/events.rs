@@ -55,8 +55,8 @@ async fn events_are_pulled_in_order_without_a_gap() {
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
     }
     // Nothing new: the same position again.
-    let page = app.client.get(&format!("/api/v1/events?limit=4{after}"));
-    let page = page.await.json();
+    let path = format!("/api/v1/events?limit=4{after}");
+    let page = app.client.get(&path).await.json();
     assert_eq!(page["items"], json!([]));
     assert_eq!(
         after,
