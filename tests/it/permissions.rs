@@ -63,14 +63,11 @@ async fn targets(app: &TestApp, operations: Vec<Operation>) -> Vec<(Operation, N
         let endpoint_id = endpoint.json()["id"].as_str().expect("an id").to_owned();
         let names = Names {
             agent_id: app.tenant.agent_id.to_string(),
-            call: app.place().await,
+            call: app.place_answered().await,
             endpoint_id,
             account_id: app.tenant.account_id.to_string(),
         };
         targets.push((operation, names));
-    }
-    for (_, names) in &targets {
-        app.wait_for_status(&names.call, "in-progress").await;
     }
     targets
 }
