@@ -6,6 +6,7 @@
 //! connection and never answers: that holds a place for longest.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     Result,
-    children::{self, Environment},
+    children::{self, Environment, Server},
     client,
     database::{Database, quoted, text},
     machine, roles, say,
@@ -133,23 +134,7 @@ async fn round(
     let (hooks, told) = children::role(roles::HOOKS).await?;
     let receiver = children::address(&told, "hooks")?;
     let server = children::serve(&environment).await?;
-    for number in 0..ORGANIZATIONS {
-        let authorization = found(&environment, number).await?;
-        let headers = [
-            ("authorization", authorization.as_str()),
-            ("content-type", "application/json"),
-        ];
-        for receiver_number in 0..RECEIVERS {
-            let kind = kind_of(receiver_number);
-            if kind == "dead" && !dead {
-                continue;
-            }
-            let url = format!("http://{receiver}/{kind}/{number}-{receiver_number}");
-            let body = json!({"url": url, "timeout_seconds": 15}).to_string();
-            let path = "/api/v1/webhook-endpoints";
-            client::once(server.address, "POST", path, &headers, &body).await?;
-        }
-    }
+    add_receivers(&environment, &server, receiver, dead).await?;
     let pid = server.running.pid;
     let idle_kib = machine::resident_kib(pid)?;
     let watch = machine::Watch::start()?;
@@ -186,6 +171,33 @@ async fn round(
         most_kib,
         others,
     })
+}
+
+/// Founds the organisations and adds their receivers, the dead ones only if they are asked for.
+async fn add_receivers(
+    environment: &Environment,
+    server: &Server,
+    receiver: SocketAddr,
+    dead: bool,
+) -> Result<()> {
+    for organization in 0..ORGANIZATIONS {
+        let authorization = found(environment, organization).await?;
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let numbers = (0..RECEIVERS).filter(|number| dead || kind_of(*number) != "dead");
+        for number in numbers {
+            let url = format!(
+                "http://{receiver}/{}/{organization}-{number}",
+                kind_of(number)
+            );
+            let body = json!({"url": url, "timeout_seconds": 15}).to_string();
+            let path = "/api/v1/webhook-endpoints";
+            client::once(server.address, "POST", path, &headers, &body).await?;
+        }
+    }
+    Ok(())
 }
 
 fn kind_of(number: usize) -> &'static str {

@@ -4,10 +4,12 @@
 //! compares the two.
 
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 use utoipa::openapi::Paths;
 
 use crate::domain::{
     call::FactType,
+    provider::ProviderKind,
     webhook::event::{EventType, OrganizationEvent},
 };
 
@@ -184,11 +186,15 @@ fn example(kind: EventType) -> Value {
     match kind {
         EventType::Call(fact) => {
             let (sequence, at) = moment(fact);
-            let mut data = json!({"call": call(fact, sequence)});
-            if fact == FactType::Error {
-                data["code"] = json!("HANGUP_FAILED");
-                data["message"] = json!("The provider refuses to hang up");
-            }
+            let call = call(fact, sequence);
+            let data = if fact == FactType::Error {
+                json!({
+                    "call": call, "code": "HANGUP_FAILED",
+                    "message": "The provider refuses to hang up",
+                })
+            } else {
+                json!({"call": call})
+            };
             json!({
                 "id": format!("evt_{}_{sequence}", CALL.replace('-', "")),
                 "type": fact.as_str(), "timestamp": at, "organization_id": ORGANIZATION,
@@ -201,7 +207,7 @@ fn example(kind: EventType) -> Value {
             "organization_id": ORGANIZATION, "agent_id": null, "call_id": null, "sequence": 0,
             "data": match event {
                 OrganizationEvent::CredentialsRefused => json!({"provider_account": {
-                    "id": ACCOUNT, "provider": "twilio", "provider_status": 401,
+                    "id": ACCOUNT, "provider": provider(), "provider_status": 401,
                 }}),
                 OrganizationEvent::EndpointDisabled => json!({"webhook_endpoint": {
                     "id": ENDPOINT, "disabled_reason": "Every delivery failed for five days",
@@ -211,6 +217,11 @@ fn example(kind: EventType) -> Value {
             },
         }),
     }
+}
+
+/// Any provider.
+fn provider() -> Option<ProviderKind> {
+    ProviderKind::VARIANTS.first().copied()
 }
 
 /// The number of a fact in the life of the example, and when it happened.
@@ -244,7 +255,7 @@ fn call(fact: FactType, sequence: i64) -> Value {
     json!({
         "id": CALL, "call_sid": "CA0135d3f2066dc516b8db18ed43b67370",
         "organization_id": ORGANIZATION, "agent_id": AGENT, "status": status,
-        "direction": "outbound", "from": "+15550100", "to": "+15550101", "provider": "twilio",
+        "direction": "outbound", "from": "+15550100", "to": "+15550101", "provider": provider(),
         "provider_account_id": ACCOUNT, "client_reference": null, "metadata": {},
         "created_at": "2026-11-21T09:30:00.012Z",
         "ringing_at": when(rang, "2026-11-21T09:30:00.640Z"),

@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::outbound::{Client, Failure, Options, Request, resolver::Lookup};
+use crate::{
+    ambient::Tasks,
+    outbound::{Client, Failure, Options, Request, resolver::Lookup},
+};
 
 /// The blocks of the special-purpose registries (IANA, RFC 6890 and its updates), multicast, and
 /// what is not allocated; of each the first, a middle and the last address are tried.
@@ -96,7 +99,7 @@ fn samples(block: &str) -> Vec<IpAddr> {
         (IpAddr::V6(first), IpAddr::V6(last)) => {
             IpAddr::V6(Ipv6Addr::from(u128::midpoint(first.into(), last.into())))
         }
-        _ => unreachable!("a block is of one family"),
+        (first, _) => first,
     };
     vec![net.network(), middle, net.broadcast()]
 }
@@ -301,17 +304,15 @@ async fn server() -> (u16, Arc<AtomicUsize>) {
     let port = listener.local_addr().unwrap().port();
     let accepted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&accepted);
-    tokio::spawn(async move {
+    drop(Tasks::default().spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(async move {
-                let mut buffer = [0; 4096];
-                drop(stream.read(&mut buffer).await);
-                let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
-                drop(stream.write_all(answer).await);
-            });
+            let mut buffer = [0; 4096];
+            drop(stream.read(&mut buffer).await);
+            let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+            drop(stream.write_all(answer).await);
         }
-    });
+    }));
     (port, accepted)
 }
 

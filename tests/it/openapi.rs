@@ -174,6 +174,7 @@ fn every_type_of_event_is_described_by_a_schema_and_an_example_that_fits_it() {
 async fn what_is_sent_has_the_members_that_the_document_tells_of() {
     let app = TestApp::by_hand().await;
     let id = app.place_answered().await;
+    app.advance(30);
     let ended = format!("/api/v1/calls/{id}/terminate");
     assert_eq!(app.client.post_nothing(&ended).await.status, 200);
     app.wait_for_status(&id, "completed").await;

@@ -52,20 +52,22 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-/// An answered call for each operation, and what goes with it.
+/// An answered call and a webhook endpoint for each operation, and what goes with them.
 async fn targets(app: &TestApp, operations: Vec<Operation>) -> Vec<(Operation, Names)> {
     let mut targets = Vec::new();
     for operation in operations {
+        let of_agent = operation.path.contains("/agents/");
+        let agent = of_agent.then_some(app.tenant.agent_id);
+        let body = json!({"url": "http://127.0.0.1:1/hooks", "agent_id": agent});
+        let endpoint = app.client.post("/api/v1/webhook-endpoints", &body).await;
+        let endpoint_id = endpoint.json()["id"].as_str().expect("an id").to_owned();
         let names = Names {
             agent_id: app.tenant.agent_id.to_string(),
-            call: app.place().await,
-            endpoint_id: app.tenant.endpoint_id.to_string(),
+            call: app.place_answered().await,
+            endpoint_id,
             account_id: app.tenant.account_id.to_string(),
         };
         targets.push((operation, names));
-    }
-    for (_, names) in &targets {
-        app.wait_for_status(&names.call, "in-progress").await;
     }
     targets
 }

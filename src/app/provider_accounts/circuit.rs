@@ -193,14 +193,19 @@ pub async fn refused(
         let data = json!({"provider_account": {
             "id": id, "provider": account.provider.as_str(), "provider_status": provider_status,
         }});
-        let kind = OrganizationEvent::CredentialsRefused;
-        let told = organization_events::tell_hourly(app, scope, kind, id.0, &data).await;
-        if let Err(error) = told {
-            tracing::error!(
-                account.id = %id, error.code = error.code.as_str(), causes = %error.causes(),
-                "nobody was told that an account's credentials are refused"
-            );
-        }
+        tell(app, scope, id, &data).await;
+    }
+}
+
+/// Tells the organisation's webhook endpoints.
+async fn tell(app: &App, scope: OrgScope, id: ProviderAccountId, data: &serde_json::Value) {
+    let kind = OrganizationEvent::CredentialsRefused;
+    let told = organization_events::tell_hourly(app, scope, kind, id.0, data).await;
+    if let Err(error) = told {
+        tracing::error!(
+            account.id = %id, error.code = error.code.as_str(), causes = %error.causes(),
+            "nobody was told that an account's credentials are refused"
+        );
     }
 }
 

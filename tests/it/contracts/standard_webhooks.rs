@@ -58,7 +58,7 @@ fn script(name: &str) -> std::path::PathBuf {
 async fn judge(mut program: Command) {
     let app = TestApp::running().await;
     let (old, new, delivery) = delivered_during_rotation(&app).await;
-    let cases = cases(&app, old, new, &delivery);
+    let cases = cases(&app, &old, &new, &delivery);
     let mut child = program
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -107,7 +107,7 @@ async fn delivered_during_rotation(app: &TestApp) -> (String, String, Delivery) 
     (old, new, arrived[0].clone())
 }
 
-fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Case> {
+fn cases(app: &TestApp, old: &str, new: &str, delivery: &Delivery) -> Vec<Case> {
     let real = |what, verified, secret: &str| Case {
         what,
         verified,
@@ -116,15 +116,15 @@ fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Ca
         body: delivery.raw_body.clone(),
     };
     let foreign = SigningSecret::new(vec![7; 32]).reveal();
-    let mut changed_body = real("a changed byte of the body", false, &new);
+    let mut changed_body = real("a changed byte of the body", false, new);
     changed_body.body = changed_body.body.replacen("event_phone", "event_Phone", 1);
     assert_ne!(changed_body.body, delivery.raw_body);
-    let mut changed_id = real("another id", false, &new);
+    let mut changed_id = real("another id", false, new);
     let id = delivery.headers["webhook-id"].clone();
     changed_id
         .headers
         .insert("webhook-id".to_owned(), format!("{id}0"));
-    let mut changed_signature = real("a changed byte of each signature", false, &new);
+    let mut changed_signature = real("a changed byte of each signature", false, new);
     let signature = delivery.headers["webhook-signature"].clone();
     let other = |c: char| if c == 'A' { 'B' } else { 'A' };
     let broken: Vec<String> = signature
@@ -141,8 +141,8 @@ fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Ca
         .insert("webhook-signature".to_owned(), broken);
     let now = app.ambient.now().unix_seconds();
     let at = |what, verified, seconds: i64| {
-        let mut case = real(what, verified, &new);
-        let secret = SigningSecret::parse(&new).expect("a secret");
+        let mut case = real(what, verified, new);
+        let secret = SigningSecret::parse(new).expect("a secret");
         let signature = secret.sign(&id, seconds, case.body.as_bytes());
         case.headers
             .insert("webhook-timestamp".to_owned(), seconds.to_string());
@@ -151,8 +151,8 @@ fn cases(app: &TestApp, old: String, new: String, delivery: &Delivery) -> Vec<Ca
         case
     };
     vec![
-        real("as it was sent, by the new secret", true, &new),
-        real("as it was sent, by the previous secret", true, &old),
+        real("as it was sent, by the new secret", true, new),
+        real("as it was sent, by the previous secret", true, old),
         real("by a foreign secret", false, &foreign),
         changed_body,
         changed_id,

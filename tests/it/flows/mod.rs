@@ -4,6 +4,7 @@ pub mod books;
 mod callbacks;
 mod circuit;
 mod concurrent_ends;
+mod events;
 mod incoming;
 mod kill;
 mod notices;
