@@ -84,7 +84,7 @@ impl Worker {
     async fn claim_deliveries(&self, organization_id: OrganizationId) -> Result<Vec<Batch>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
         let now = ambient.now();
-        let free = self.endpoints.free(now);
+        let free = self.endpoints.free(organization_id, now);
         let scope = OrgScope::assume(organization_id);
         let lease = LeaseToken(ambient.entropy.uuid());
         let claim = webhook_deliveries::Claim {

@@ -43,6 +43,8 @@ pub(super) struct Endpoints(Mutex<HashMap<WebhookEndpointId, Known>>);
 
 #[derive(Default)]
 struct Known {
+    /// Whose it is; `None`: nothing was ever under way to it.
+    organization_id: Option<OrganizationId>,
     running: i32,
     /// In a row.
     failures: u32,
@@ -78,18 +80,24 @@ pub(super) struct Place {
 }
 
 impl Endpoints {
-    /// The free places of each receiver of which something is known.
-    pub(super) fn free(&self, now: Timestamp) -> Vec<(WebhookEndpointId, i32)> {
+    /// The free places of each receiver of an organisation of which something is known.
+    pub(super) fn free(
+        &self,
+        organization_id: OrganizationId,
+        now: Timestamp,
+    ) -> Vec<(WebhookEndpointId, i32)> {
         let known = self.lock();
-        known.iter().map(|(id, of)| (*id, of.free(now))).collect()
+        let own = known.iter();
+        own.filter(|(_, of)| of.organization_id == Some(organization_id))
+            .map(|(id, of)| (*id, of.free(now)))
+            .collect()
     }
 
     /// The receivers that get nothing now.
     pub(super) fn full(&self, now: Timestamp) -> Vec<WebhookEndpointId> {
-        let free = self.free(now).into_iter();
-        free.filter(|(_, free)| *free == 0)
-            .map(|(id, _)| id)
-            .collect()
+        let known = self.lock();
+        let full = known.iter().filter(|(_, of)| of.free(now) == 0);
+        full.map(|(id, _)| *id).collect()
     }
 
     /// Whether a receiver shares the places of those that may take long.
@@ -110,6 +118,7 @@ impl Endpoints {
             known.retain(|_, of| of.worth_knowing());
         }
         let of = known.entry(endpoint_id).or_default();
+        of.organization_id = Some(organization_id);
         of.running += 1;
         of.more |= more;
         Place {
@@ -180,22 +189,23 @@ mod tests {
         Timestamp::from_unix_millis(seconds * 1000)
     }
 
+    const OWNER: OrganizationId = OrganizationId(uuid::Uuid::nil());
+
     fn take(endpoints: &Arc<Endpoints>) -> Place {
-        let organization_id = OrganizationId(uuid::Uuid::nil());
-        endpoints.take(organization_id, ID, false, &Wake::default())
+        endpoints.take(OWNER, ID, false, &Wake::default())
     }
 
     #[test]
     fn a_receiver_that_answers_well_gets_more_places() {
         let endpoints = Arc::new(Endpoints::default());
         let first = take(&endpoints);
-        assert_eq!(endpoints.free(at(0)), [(ID, 1)]);
+        assert_eq!(endpoints.free(OWNER, at(0)), [(ID, 1)]);
         assert!(endpoints.may_take_long(ID));
         endpoints.saw(ID, true, AT_ONCE, at(0));
-        assert_eq!(endpoints.free(at(0)), [(ID, 7)]);
+        assert_eq!(endpoints.free(OWNER, at(0)), [(ID, 7)]);
         assert!(!endpoints.may_take_long(ID));
         drop(first);
-        assert_eq!(endpoints.free(at(0)), [(ID, 8)]);
+        assert_eq!(endpoints.free(OWNER, at(0)), [(ID, 8)]);
         endpoints.saw(ID, true, std::time::Duration::from_secs(2), at(0));
         assert!(endpoints.may_take_long(ID));
     }
@@ -203,19 +213,20 @@ mod tests {
     #[test]
     fn a_receiver_that_keeps_failing_is_tried_once_in_a_while_until_it_takes_one() {
         let endpoints = Arc::new(Endpoints::default());
+        drop(take(&endpoints));
         for _ in 0..5 {
             assert_eq!(endpoints.full(at(0)), []);
             endpoints.saw(ID, false, AT_ONCE, at(0));
         }
         assert!(endpoints.is_open(ID));
         assert_eq!(endpoints.full(at(29)), [ID]);
-        assert_eq!(endpoints.free(at(30)), [(ID, 1)]);
+        assert_eq!(endpoints.free(OWNER, at(30)), [(ID, 1)]);
         let probe = take(&endpoints);
         assert_eq!(endpoints.full(at(30)), [ID]);
         endpoints.saw(ID, false, AT_ONCE, at(31));
         drop(probe);
         assert_eq!(endpoints.full(at(60)), [ID]);
         endpoints.saw(ID, true, AT_ONCE, at(61));
-        assert_eq!(endpoints.free(at(61)), [(ID, 8)]);
+        assert_eq!(endpoints.free(OWNER, at(61)), [(ID, 8)]);
     }
 }
