@@ -16,6 +16,7 @@ pub mod notices;
 pub mod organization_events;
 pub mod organizations;
 pub mod provider_accounts;
+pub mod rates;
 pub mod stream;
 pub mod webhook_endpoints;
 
@@ -46,6 +47,10 @@ pub struct App {
     pub circuits: provider_accounts::circuit::Circuits,
     pub ends: calls::ends::Ends,
     pub feed: stream::Feed,
+    pub rates: rates::Rates,
+    /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
+    /// any number.
+    pub most_live_calls: Option<u32>,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
     draining: Arc<AtomicBool>,
@@ -59,11 +64,16 @@ pub struct Parts {
     pub pepper: Pepper,
     pub fast_lane: FastLane,
     pub allow_loopback: bool,
+    pub quotas: rates::Quotas,
+    /// See [`App`].
+    pub most_live_calls: Option<u32>,
 }
 
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self {
+            rates: rates::Rates::new(parts.quotas, &parts.ambient.clock),
+            most_live_calls: parts.most_live_calls,
             db: parts.db,
             ambient: parts.ambient,
             keys: parts.keys,

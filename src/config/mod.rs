@@ -5,7 +5,7 @@
 mod read;
 mod variables;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
@@ -24,6 +24,7 @@ pub struct Config {
     pub keys: Keys,
     pub providers: Providers,
     pub jobs: Jobs,
+    pub limits: Limits,
     pub log: Log,
 }
 
@@ -89,6 +90,18 @@ pub struct Providers {
 pub struct Jobs {
     /// Whether it delivers events to customers; some node must.
     pub deliver_webhooks: bool,
+}
+
+/// What one client may do; `None`: as much as it likes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests a minute on this node, but for ending and reading.
+    pub requests_per_token: Option<NonZeroU32>,
+    pub requests_per_organization: Option<NonZeroU32>,
+    /// Ends and reads a minute of an organisation on this node.
+    pub safety_ceiling: Option<NonZeroU32>,
+    /// Calls of an organisation that live at once, where it has no limit of its own.
+    pub live_calls: Option<u32>,
 }
 
 /// What is logged, and how.

@@ -1,11 +1,13 @@
 //! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
 //! be a secret.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Jobs, Keys, Log, Providers, VARIABLES};
+use super::{Config, Database, Http, Jobs, Keys, Limits, Log, Providers, VARIABLES};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
     domain::OrganizationId,
@@ -74,6 +76,7 @@ impl Reading {
         let keys = self.keys();
         let providers = self.providers();
         let jobs = self.jobs();
+        let limits = self.limits();
         let log = self.log();
         Some(Config {
             database: database?,
@@ -81,6 +84,7 @@ impl Reading {
             keys: keys?,
             providers: providers?,
             jobs: jobs?,
+            limits: limits?,
             log: log?,
         })
     }
@@ -196,6 +200,19 @@ impl Reading {
         let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
         Some(Jobs {
             deliver_webhooks: deliver?,
+        })
+    }
+
+    fn limits(&mut self) -> Option<Limits> {
+        let token = self.number("ONHOOK_REQUESTS_PER_TOKEN", 0, u32::MAX);
+        let organization = self.number("ONHOOK_REQUESTS_PER_ORGANIZATION", 0, u32::MAX);
+        let ceiling = self.number("ONHOOK_SAFETY_CEILING", 0, u32::MAX);
+        let calls = self.number("ONHOOK_LIVE_CALLS", 0, 1_000_000);
+        Some(Limits {
+            requests_per_token: NonZeroU32::new(token?),
+            requests_per_organization: NonZeroU32::new(organization?),
+            safety_ceiling: NonZeroU32::new(ceiling?),
+            live_calls: calls.filter(|most| *most > 0),
         })
     }
 

@@ -36,6 +36,7 @@ pub enum ErrorCode {
     ValidationFailed,
     IdempotencyKeyReused,
     RateLimited,
+    ConcurrencyLimit,
     ProviderError,
     ProviderUnavailable,
     Draining,

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use utoipa::{
     Modify, OpenApi,
+    openapi::RefOr,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
@@ -43,6 +44,47 @@ impl Modify for Schemes {
     }
 }
 
+/// Adds what every operation with a token may answer, in its own style: 429, unless it
+/// says itself when it does.
+pub(super) fn with_limits(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let of_token = operation.security.iter().flatten();
+            let of_token = of_token.filter_map(|scheme| serde_json::to_value(scheme).ok());
+            if !of_token
+                .into_iter()
+                .any(|scheme| scheme.get("bearer").is_some())
+            {
+                continue;
+            }
+            let Some(RefOr::T(refusal)) = operation.responses.responses.get("401") else {
+                continue;
+            };
+            let mut refusal = refusal.clone();
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            let places = ["create_call", "agent_call", "session_call"].contains(&id);
+            let description = if places {
+                "`RATE_LIMITED`, or `CONCURRENCY_LIMIT`: too many calls live; after `Retry-After` seconds"
+            } else {
+                "`RATE_LIMITED`: after `Retry-After` seconds"
+            };
+            description.clone_into(&mut refusal.description);
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry("429".to_owned())
+                .or_insert(RefOr::T(refusal));
+        }
+    }
+    document
+}
+
 /// The OpenAPI 3.1 document, as JSON with a newline at its end.
 ///
 /// # Errors
@@ -54,13 +96,14 @@ pub fn document() -> Result<String, serde_json::Error> {
         .map(|json| json + "\n")
 }
 
-/// The document with the events that we send.
+/// The document with every operation's limits and the events that we send.
 ///
 /// # Errors
 /// As [`document`].
 pub(super) fn with_webhooks(
-    mut document: utoipa::openapi::OpenApi,
+    document: utoipa::openapi::OpenApi,
 ) -> Result<utoipa::openapi::OpenApi, serde_json::Error> {
+    let mut document = with_limits(document);
     document.webhooks = Some(webhook_catalogue::webhooks()?);
     Ok(document)
 }

@@ -15,11 +15,10 @@ use super::{
     worker::{ORGANIZATIONS_PER_ROUND, Worker, finished, log_failure},
 };
 use crate::{
-    db::webhook_deliveries::{self, Claimed, Next},
     app::webhook_endpoints,
+    db::webhook_deliveries::{self, Claimed, Next},
     domain::{
-        LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId,
-        webhook::endpoint::Channel,
+        LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId, webhook::endpoint::Channel,
     },
 };
 
@@ -168,9 +167,7 @@ impl Worker {
         let started = Instant::now();
         let (channel, jobs) = (delivery.receiver.channel, &self.jobs);
         let attempt = match channel {
-            Channel::Telegram => {
-                kinds::deliver_telegram::run(jobs, scope, delivery, lease).await?
-            }
+            Channel::Telegram => kinds::deliver_telegram::run(jobs, scope, delivery, lease).await?,
             Channel::Webhook | Channel::Gateway => {
                 kinds::deliver_webhook::run(jobs, scope, delivery, lease).await?
             }

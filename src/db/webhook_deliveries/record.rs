@@ -194,12 +194,7 @@ pub async fn record(
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn record_gone(
-    db: &Db,
-    scope: OrgScope,
-    attempt: &Attempt,
-    reason: &str,
-) -> Result<()> {
+pub async fn record_gone(db: &Db, scope: OrgScope, attempt: &Attempt, reason: &str) -> Result<()> {
     db.run(
         "record a delivery attempt",
         sqlx::query!(

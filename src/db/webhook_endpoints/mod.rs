@@ -2,9 +2,7 @@
 
 mod change;
 
-pub use change::{
-    Change, Disabling, disable_failing, rotate_secret, set_settings, update,
-};
+pub use change::{Change, Disabling, disable_failing, rotate_secret, set_settings, update};
 
 use serde_json::Value;
 

@@ -23,7 +23,7 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers},
+    app::{Actor, actor, callers, rates::Lane},
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -84,6 +84,7 @@ impl FromRequest<HttpState> for Incoming {
             address: None,
             received_at: state.app.ambient.now(),
             caller: std::sync::Arc::default(),
+            standing: std::sync::Arc::default(),
         });
         let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
         Ok(Self {
@@ -110,14 +111,29 @@ impl Incoming {
     /// Identifies the caller and checks that its token has `scope`.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`.
+    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
         let caller = callers::identify(&state.app, token).await?;
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
+        self.count(state, &caller, scope)?;
         actor::authorize(&caller, scope)?;
         Ok(self.identity_of(caller))
+    }
+
+    /// Counts the request against the caller's quotas.
+    fn count(&self, state: &HttpState, caller: &Caller, scope: Scope) -> Result<()> {
+        let safe = self.method == Method::GET || scope == Scope::CallsEnd;
+        let lane = if safe { Lane::Safety } else { Lane::Ordinary };
+        let (standing, counted) = match state.app.rates.count(caller, lane) {
+            Ok(standing) => (standing, Ok(())),
+            Err(refusal) => (Some(refusal.standing), Err(refusal.into())),
+        };
+        if let Some(standing) = standing {
+            self.context.standing.get_or_init(|| standing);
+        }
+        counted
     }
 
     /// As [`Incoming::identify`]; in local mode, what comes from this machine without a token acts

@@ -65,7 +65,7 @@ const COME_BACK: &str = "retry: 1000\n\n";
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`VALIDATION_FAILED`", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "`RATE_LIMITED`: 256 streams of an organisation on one node", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`RATE_LIMITED`: too many requests, or 256 streams of the organisation on one node; after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onhook::{
-    boot::{Node, Settings},
-    config,
-    simulator::Delivery,
-};
+use onhook::{boot::Node, jobs::Loops, simulator::Delivery};
 use serde_json::json;
 
 use super::{
@@ -14,7 +10,7 @@ use super::{
     webhooks::{behave, ended_call},
 };
 use crate::support::{
-    app::{TestApp, variables},
+    app::{self, TestApp, variables},
     wait::wait_for,
 };
 
@@ -22,13 +18,12 @@ const HOUR: i64 = 3600;
 
 /// A node that remembers nothing of those before it.
 async fn fresh_node(app: &TestApp) -> Node {
-    Node::start(Settings {
-        config: config::from_variables(variables(&app.database.url)).unwrap(),
-        ambient: app.ambient.clone(),
-        run_loops: false,
-    })
+    app::node(
+        variables(&app.database.url),
+        app.ambient.clone(),
+        Loops::None,
+    )
     .await
-    .unwrap()
 }
 
 async fn deliver_by(node: &Node) {

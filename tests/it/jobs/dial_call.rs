@@ -5,6 +5,7 @@ use onhook::{
         Actor, App, FastLane, FastLaneJob, Parts,
         actor::By,
         calls::start::{self, NewCall},
+        rates::Quotas,
     },
     config,
 };
@@ -32,6 +33,8 @@ fn congested(app: &TestApp) -> (App, Receiver<FastLaneJob>) {
         pepper: config.keys.token_pepper,
         fast_lane,
         allow_loopback: true,
+        quotas: Quotas::default(),
+        most_live_calls: None,
     });
     (congested, jobs)
 }

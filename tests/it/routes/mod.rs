@@ -11,6 +11,8 @@ mod calls_list;
 mod calls_watch;
 mod calls_why;
 mod idempotency;
+mod injection;
+mod limits;
 mod list_plan;
 mod local_mode;
 mod main_job;
