@@ -15,9 +15,12 @@ pub mod idempotency;
 pub mod notices;
 pub mod organization_events;
 pub mod organizations;
+pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod rates;
+pub mod resealing;
 pub mod stream;
+pub mod tokens;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -45,6 +48,7 @@ pub struct App {
     pub callers: callers::Callers,
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
+    pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
     pub feed: stream::Feed,
     pub rates: rates::Rates,
@@ -82,6 +86,7 @@ impl App {
             callers: callers::Callers::default(),
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
+            reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
             feed: stream::Feed::default(),
             allow_loopback: parts.allow_loopback,

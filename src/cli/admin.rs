@@ -17,7 +17,6 @@ use crate::{
         AgentId, OrgScope, OrganizationId, RateCardId, TokenId,
         agent::{AgentSettings, Answer},
         billing::Rate,
-        call::Limits,
         provider::ProviderKind,
         token::{Environment, Scope, TokenText},
     },
@@ -154,9 +153,7 @@ pub(super) async fn run(
             token_id,
         } => {
             let organization = OrgScope::assume(organization_id);
-            let revoked =
-                crate::db::tokens::revoke(&app.db, organization, token_id, app.ambient.now());
-            if !revoked.await? {
+            if !organizations::revoke_token(&app, organization, token_id).await? {
                 return Err("there is no such token in force".into());
             }
             terminal::say("The token is revoked.");
@@ -175,7 +172,7 @@ async fn create_organization(
 ) -> Result<(), Failure> {
     let settings = AgentSettings {
         answer,
-        limits: Limits::default(),
+        ..AgentSettings::default()
     };
     let founded = organizations::found(app, name, &settings).await?;
     let token = if token {

@@ -1,14 +1,16 @@
 //! Organisations and what they are founded with.
 
 use serde_json::Value;
+use sqlx::types::Json;
 
-use super::Db;
+use super::{Db, audit_entries::Act};
 use crate::domain::{
-    AgentId, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId, RateCardId, Result,
-    Timestamp, billing::Rate, phone::Phone, provider::ProviderKind,
+    AgentId, OrgScope, OrganizationId, RateCardId, Result, Timestamp, billing::Rate,
+    provider::ProviderKind,
 };
 
-/// Founds an organisation with one published agent. One statement.
+/// Founds an organisation with one published agent and its settings, and records the act. One
+/// statement.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -16,60 +18,29 @@ pub async fn create(
     db: &Db,
     id: OrganizationId,
     name: &str,
-    agent_id: AgentId,
-    settings: &Value,
-    now: Timestamp,
+    (agent_id, settings): (AgentId, &Value),
+    act: &Act,
 ) -> Result<()> {
     db.run(
         "found an organisation",
         sqlx::query!(
-            "/* db::organizations::create */ WITH organization AS (
+            r#"/* db::organizations::create */ WITH organization AS (
                 INSERT INTO organizations (organization_id, name, created_at, verified_at)
                 VALUES ($1, $2, $5, $5) RETURNING organization_id
+            ), agent AS (
+                INSERT INTO agents (organization_id, id, name, settings, created_at, published_at)
+                SELECT organization_id, $3, 'Default agent', $4, $5, $5 FROM organization
+                RETURNING id
             )
-            INSERT INTO agents (organization_id, id, name, settings, created_at, published_at)
-            SELECT organization_id, $3, 'Default agent', $4, $5, $5 FROM organization",
+            SELECT record_act($1, $6) AS "recorded!" FROM agent"#,
             id as OrganizationId,
             name,
             agent_id as AgentId,
             settings,
-            now as Timestamp
+            act.at as Timestamp,
+            Json(act) as _
         )
-        .execute(&db.pool),
-    )
-    .await?;
-    Ok(())
-}
-
-/// A number on an account, for an agent.
-#[derive(Clone, Debug)]
-pub struct NewPhoneNumber<'a> {
-    pub id: PhoneNumberId,
-    pub number: &'a Phone,
-    pub provider_account_id: ProviderAccountId,
-    pub agent_id: AgentId,
-    pub created_at: Timestamp,
-}
-
-/// Gives an agent a number on an account.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
-pub async fn add_phone_number(db: &Db, scope: OrgScope, new: &NewPhoneNumber<'_>) -> Result<()> {
-    db.run(
-        "add a phone number",
-        sqlx::query!(
-            "/* db::organizations::add_phone_number */ INSERT INTO phone_numbers (organization_id,
-                id, number, provider_account_id, agent_id, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6)",
-            scope.id() as OrganizationId,
-            new.id as PhoneNumberId,
-            new.number.reveal(),
-            new.provider_account_id as ProviderAccountId,
-            new.agent_id as AgentId,
-            new.created_at as Timestamp
-        )
-        .execute(&db.pool),
+        .fetch_one(&db.pool),
     )
     .await?;
     Ok(())

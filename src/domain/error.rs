@@ -15,6 +15,10 @@ pub enum ErrorCode {
     Unauthenticated,
     ScopeMissing,
     AccountNotVerified,
+    EnvironmentMismatch,
+    TokenRestricted,
+    GrantExceeded,
+    DestinationNotAllowed,
     RouteNotFound,
     CallNotFound,
     AgentNotFound,
@@ -24,12 +28,18 @@ pub enum ErrorCode {
     NoticeNotFound,
     WebhookDeliveryNotFound,
     WebhookEndpointDisabled,
+    TokenNotFound,
     MethodNotAllowed,
     CallActive,
     CallKept,
     CallStatusMismatch,
     AgentNotPublished,
     DuplicateReference,
+    AgentInUse,
+    ProviderAccountInUse,
+    ProviderAccountExists,
+    PhoneNumberExists,
+    TokenNotInForce,
     IdempotencyInProgress,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -143,6 +153,12 @@ impl Error {
             source: source.into(),
         }));
         self
+    }
+
+    /// Names the members that it is about.
+    #[must_use]
+    pub fn about(self, problems: Vec<FieldProblem>) -> Self {
+        Self { problems, ..self }
     }
 
     #[must_use]

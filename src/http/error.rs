@@ -11,7 +11,12 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::CursorInvalid => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorCode::ScopeMissing | ErrorCode::AccountNotVerified => StatusCode::FORBIDDEN,
+        ErrorCode::ScopeMissing
+        | ErrorCode::AccountNotVerified
+        | ErrorCode::EnvironmentMismatch
+        | ErrorCode::TokenRestricted
+        | ErrorCode::GrantExceeded
+        | ErrorCode::DestinationNotAllowed => StatusCode::FORBIDDEN,
         ErrorCode::RouteNotFound
         | ErrorCode::CallNotFound
         | ErrorCode::AgentNotFound
@@ -19,7 +24,8 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::PhoneNumberNotFound
         | ErrorCode::NoticeNotFound
         | ErrorCode::WebhookEndpointNotFound
-        | ErrorCode::WebhookDeliveryNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::WebhookDeliveryNotFound
+        | ErrorCode::TokenNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
@@ -27,6 +33,11 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::AgentNotPublished
         | ErrorCode::WebhookEndpointDisabled
         | ErrorCode::DuplicateReference
+        | ErrorCode::AgentInUse
+        | ErrorCode::ProviderAccountInUse
+        | ErrorCode::ProviderAccountExists
+        | ErrorCode::PhoneNumberExists
+        | ErrorCode::TokenNotInForce
         | ErrorCode::IdempotencyInProgress => StatusCode::CONFLICT,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -10,7 +10,10 @@ use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
     pages::error_codes,
-    v1::{calls, events, notices, stream, webhook_endpoints},
+    v1::{
+        agents, audit, calls, events, notices, phone_numbers, provider_accounts, stream, tokens,
+        webhook_endpoints,
+    },
 };
 
 /// Everything that is documented.
@@ -26,13 +29,71 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(calls::adopt::adopt))
         .routes(routes!(
             calls::get::get,
-            calls::update::update,
+            calls::update::change,
             calls::delete::delete
         ))
         .routes(routes!(calls::end::end, calls::receipt::receipt))
         .routes(routes!(calls::events::events))
         .routes(routes!(calls::why::why))
         .routes(routes!(stream::watch))
+        .merge(receivers())
+        .routes(routes!(tokens::list::list, tokens::create::create))
+        .routes(routes!(tokens::get::get, tokens::revoke::revoke))
+        .routes(routes!(tokens::rotate::rotate))
+        .routes(routes!(agents::list::list, agents::create::create))
+        .routes(routes!(
+            agents::get::get,
+            agents::update::update,
+            agents::delete::delete
+        ))
+        .routes(routes!(agents::publish::publish))
+        .routes(routes!(agents::publish::unpublish))
+        .routes(routes!(
+            provider_accounts::list::list,
+            provider_accounts::connect::connect
+        ))
+        .routes(routes!(
+            provider_accounts::get::get,
+            provider_accounts::disconnect::disconnect
+        ))
+        .routes(routes!(provider_accounts::rotate::rotate))
+        .routes(routes!(provider_accounts::doctor::doctor))
+        .routes(routes!(
+            phone_numbers::list::list,
+            phone_numbers::create::create
+        ))
+        .routes(routes!(
+            phone_numbers::get::get,
+            phone_numbers::update::update,
+            phone_numbers::delete::delete
+        ))
+        .routes(routes!(audit::list::list))
+        // Programs with a token: as other products answer
+        .routes(routes!(dropin::agent_end_call::end_call))
+        .routes(routes!(dropin::agent_call::call))
+        .routes(routes!(dropin::terminate::terminate))
+        // The same; in local mode without a token
+        .routes(routes!(dropin::session_call::call))
+        .routes(routes!(dropin::session_list::list))
+        .routes(routes!(dropin::session_end::end))
+        // The operator
+        .routes(routes!(dropin::admin_cancel::cancel))
+        // Providers, by signature
+        .routes(routes!(callbacks::callback))
+        .routes(routes!(callbacks::account_callback))
+        // Anybody
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::serve))
+}
+
+/// Who is told of events, over whichever channel, and what was told.
+#[expect(
+    clippy::cognitive_complexity,
+    reason = "counts what `routes!` expands to; the list itself has no branch"
+)]
+fn receivers() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
         .routes(routes!(
             webhook_endpoints::list::list,
             webhook_endpoints::create::create
@@ -67,23 +128,6 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(notices::manage::send_test))
         .routes(routes!(notices::deliveries::list))
         .routes(routes!(notices::deliveries::get))
-        // Programs with a token: as other products answer
-        .routes(routes!(dropin::agent_end_call::end_call))
-        .routes(routes!(dropin::agent_call::call))
-        .routes(routes!(dropin::terminate::terminate))
-        // The same; in local mode without a token
-        .routes(routes!(dropin::session_call::call))
-        .routes(routes!(dropin::session_list::list))
-        .routes(routes!(dropin::session_end::end))
-        // The operator
-        .routes(routes!(dropin::admin_cancel::cancel))
-        // Providers, by signature
-        .routes(routes!(callbacks::callback))
-        .routes(routes!(callbacks::account_callback))
-        // Anybody
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(openapi::serve))
 }
 
 /// The public listener's service.

@@ -21,6 +21,7 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
 /// How long an audit entry may be without its seal.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
+const USES_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
@@ -98,6 +99,15 @@ impl Worker {
         }));
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.hunts().await }));
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            let what = "note what was used";
+            worker
+                .every(what, USES_EVERY, || worker.record_uses())
+                .await;
+            // What was noted since.
+            log_failure(what, worker.record_uses().await);
+        }));
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker

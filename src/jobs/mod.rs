@@ -16,6 +16,7 @@
 //! | partitions | those of the log of attempts, where the node delivers | every hour |
 //! | gateways | websockets to agents' gateways, each held by one node, and what is due to them | every second, 200 ms |
 //! | sealing | the chain of hashes over the audit log | every 5 s |
+//! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;

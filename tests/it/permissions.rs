@@ -126,10 +126,8 @@ async fn target(app: &TestApp, operation: &Operation) -> Names {
     let endpoint = app.client.post("/api/v1/webhook-endpoints", &body).await;
     let endpoint: Value = endpoint.json();
     Names {
-        agent_id: app.tenant.agent_id.to_string(),
-        call,
         endpoint_id: endpoint["id"].as_str().expect("an id").to_owned(),
-        account_id: app.tenant.account_id.to_string(),
+        ..Names::of(&app.client, &app.tenant, call).await
     }
 }
 

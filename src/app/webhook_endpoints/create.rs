@@ -68,7 +68,10 @@ pub async fn create(
         failing_since: None,
     };
     db::webhook_endpoints::insert(&app.db, by.scope, &row).await?;
-    let detail = json!({"agent_id": new.agent_id, "events": new.events});
+    let detail = json!({"before": null, "after": {
+        "url": new.url, "agent_id": new.agent_id, "events": new.events,
+        "timeout_seconds": new.timeout_seconds,
+    }});
     let subject = id.to_string();
     by.actor
         .record(app, by.scope, "webhook_endpoint.create", &subject, detail)

@@ -18,7 +18,8 @@ pub async fn delete(app: &App, by: By<'_>, place: &Place, id: WebhookEndpointId)
     let visible = place.visible();
     let deleted = db::webhook_endpoints::delete(&app.db, by.scope, id, visible, now).await?;
     if deleted {
-        let (subject, detail) = (id.to_string(), json!({}));
+        let subject = id.to_string();
+        let detail = json!({"before": {"deleted_at": null}, "after": {"deleted_at": now}});
         by.actor
             .record(app, by.scope, "webhook_endpoint.delete", &subject, detail)
             .await?;

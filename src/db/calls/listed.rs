@@ -53,19 +53,6 @@ impl Listed {
             .map_err(|error| Error::internal("read a listed call", error))
     }
 
-    /// The oldest transaction that ran when the list was read: all that older ones wrote is in it.
-    ///
-    /// # Errors
-    /// When the database says what is no transaction's id.
-    pub fn horizon(&self) -> Result<u64> {
-        let text: &str = self
-            .row
-            .try_get("horizon")
-            .map_err(|error| Error::internal("read a list's horizon", error))?;
-        text.parse()
-            .map_err(|error| Error::internal("read a list's horizon", error))
-    }
-
     fn read(&self) -> sqlx::Result<CallView<'_>> {
         let mut cells = Cells::of(&self.row);
         let id: CallId = cells.next("id")?;

@@ -7,7 +7,9 @@ mod local;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
-pub(super) use json::{Members, object, parse as parse_json, parse_lenient as parse_json_lenient};
+pub(super) use json::{
+    Members, Nullable, nullable, object, parse as parse_json, parse_lenient as parse_json_lenient,
+};
 pub(super) use query::Query;
 
 use std::{
@@ -42,6 +44,7 @@ pub(super) struct Incoming {
 }
 
 /// Who is calling and for which organisation.
+#[derive(Clone)]
 pub(super) struct Identity {
     pub(super) caller: Caller,
     pub(super) scope: OrgScope,
@@ -111,10 +114,12 @@ impl Incoming {
     /// Identifies the caller and checks that its token has `scope`.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`.
+    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`,
+    /// `DATABASE_UNAVAILABLE`.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
-        let caller = callers::identify(&state.app, token).await?;
+        let address = self.context.address.map(|address| address.ip());
+        let caller = callers::identify(&state.app, token, address).await?;
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
         self.count(state, &caller, scope)?;

@@ -6,6 +6,7 @@ mod circuit;
 mod concurrent_ends;
 mod events;
 mod incoming;
+mod key_rotation;
 mod kill;
 mod notices;
 mod overload;

@@ -338,7 +338,8 @@ async fn gateway_and_chat_tell(gateway: &Gateway, bot: &BotApi, call: &Value) {
             .expect("a time")
             .unix_millis()
     };
-    let seconds = (at("ended_at") - at("answered_at")) as f64 / 1000.0;
+    let millis = i32::try_from(at("ended_at") - at("answered_at")).expect("a short call");
+    let seconds = f64::from(millis) / 1000.0;
     assert!(
         (ended["duration"].as_f64().expect("a number") - seconds).abs() < 1e-9,
         "{ended}"

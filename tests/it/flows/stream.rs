@@ -18,25 +18,26 @@ async fn write_facts(app: &TestApp, tenant: &Tenant, calls: usize, per_call: i64
     let mut owner = app.database.as_owner().await;
     for _ in 0..calls {
         let id = app.ambient.entropy.uuid();
-        sqlx::query(
+        sqlx::query_scalar::<_, i32>(
             "INSERT INTO calls (organization_id, id, agent_id, provider, provider_account_id,
                 provider_call_id, version, last_sequence, status, direction, from_number, to_number,
                 test, max_duration_seconds, ring_timeout_seconds, dial_state, created_at, heard_at)
             VALUES ($1, $2, $3, 'twilio', $4, $2::text, 1, $5, 'in-progress', 'outbound',
-                '+15550100', '+15550101', true, 3600, 60, 'placed', now(), now())",
+                '+15550100', '+15550101', true, 3600, 60, 'placed', now(), now())
+            RETURNING 1",
         )
         .bind(tenant.organization_id)
         .bind(id)
         .bind(tenant.agent_id)
         .bind(tenant.account_id)
         .bind(per_call)
-        .execute(&mut owner)
+        .fetch_one(&mut owner)
         .await
         .expect("a call");
         let half = per_call / 2;
         for (first, last) in [(1, half), (half + 1, per_call)] {
             // Committed some milliseconds after the transaction got its id.
-            sqlx::query(
+            sqlx::query_scalar::<_, String>(
                 "WITH written AS (
                     INSERT INTO call_facts (organization_id, call_id, sequence, type, from_status,
                         to_status, at, recorded_at, data)
@@ -45,14 +46,14 @@ async fn write_facts(app: &TestApp, tenant: &Tenant, calls: usize, per_call: i64
                     FROM generate_series($4::bigint, $5) n
                     RETURNING 1
                 )
-                SELECT pg_sleep(random() * 0.004) FROM (SELECT count(*) FROM written) w",
+                SELECT pg_sleep(random() * 0.004)::text FROM (SELECT count(*) FROM written) w",
             )
             .bind(tenant.organization_id)
             .bind(id)
             .bind(tenant.agent_id)
             .bind(first)
             .bind(last)
-            .execute(&mut owner)
+            .fetch_one(&mut owner)
             .await
             .expect("facts");
         }
@@ -87,11 +88,12 @@ async fn read_through_cuts(
 ) -> (Vec<Message>, usize) {
     let entropy = &app.ambient.entropy;
     // About 320 bytes each: some cuts more than are asked for.
-    let most = 2.0 * 320.0 * events as f64 / cuts as f64 * 0.8;
+    let most = 512 * events / cuts;
     let (mut seen, mut cut) = (Vec::new(), 0);
     while seen.len() < events || cut < cuts {
         let node = nodes[usize::from(entropy.bytes::<1>()[0]) % nodes.len()];
-        let budget = (most * entropy.unit()) as usize;
+        let budget =
+            usize::from(u16::from_be_bytes(entropy.bytes())) * most / usize::from(u16::MAX);
         let while_quiet = Duration::from_millis(u64::from(entropy.bytes::<1>()[0]) / 4);
         let mut connection = source.connect(node).await;
         while connection.bytes < budget {
@@ -151,21 +153,20 @@ async fn each_event_once_and_in_order(cuts: usize, calls: usize, per_call: i64) 
     let (seen, expected) = (ids(&seen), recorded(&app, &app.tenant).await);
     assert_eq!(expected.len(), events);
     assert!(seen == expected, "{} seen of {events}", seen.len());
-    eprintln!("{cut} cuts, {events} events on two nodes: each once and in order");
     other.stop().await;
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_cut_a_hundred_times_sees_each_event_once_and_in_order_on_two_nodes() {
-    each_event_once_and_in_order(100, 200, 10).await;
+    Box::pin(each_event_once_and_in_order(100, 200, 10)).await;
 }
 
 /// `cargo test --test it -- --ignored a_client_that_is_cut_a_thousand_times`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute; the same with a tenth of it runs always"]
 async fn a_client_that_is_cut_a_thousand_times_sees_each_of_20_000_events_once_and_in_order() {
-    each_event_once_and_in_order(1000, 2000, 10).await;
+    Box::pin(each_event_once_and_in_order(1000, 2000, 10)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

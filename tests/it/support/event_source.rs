@@ -56,7 +56,9 @@ impl EventSource {
             self.target, self.token
         );
         if let Some(id) = &self.last_id {
-            request.push_str(&format!("last-event-id: {id}\r\n"));
+            request.push_str("last-event-id: ");
+            request.push_str(id);
+            request.push_str("\r\n");
         }
         request.push_str("\r\n");
         stream.write_all(request.as_bytes()).await.expect("sent");

@@ -90,16 +90,8 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let page = filter::page(&query, &filter)?;
     let as_of = state.app.ambient.now();
     let (db, scope) = (&state.app.db, identity.scope);
-    let read = || db::call_list::list(db, scope, &filter, page.start, page.limit + 1);
-    let mut calls = read().await?;
-    let horizon = if let Some(call) = calls.first() {
-        call.horizon()?
-    } else {
-        // Nothing tells when nothing was read: so that is asked first, and read again.
-        let horizon = db::call_facts::horizon(db).await?;
-        calls = read().await?;
-        horizon.oldest_running
-    };
+    let read = db::call_list::list(db, scope, &filter, page.start, page.limit + 1).await?;
+    let (mut calls, horizon) = (read.calls, read.horizon);
     let total = if page.with_total {
         Some(db::call_list::count(db, scope, &filter).await?)
     } else {

@@ -105,7 +105,7 @@ pub(in crate::http::v1) async fn answer(
     route: &'static str,
     body: &[u8],
 ) -> Result<Answer> {
-    let key = idempotent::key(incoming, &identity, route, body)?;
+    let key = idempotent::secret_key(incoming, &identity, route, body)?;
     let task_state = state.clone();
     let task = state
         .app

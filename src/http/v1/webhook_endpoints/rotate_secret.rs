@@ -77,7 +77,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
         return Err(wrong("/overlap_seconds", "range", message));
     }
     let id = caller::id(incoming.param("id"))?;
-    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let operation = carry_out(state, &identity, id, time::Duration::seconds(overlap));
     idempotent::once(state, &identity, key, operation).await
 }
