@@ -18,6 +18,16 @@
 //! | how a provider is asked to hang up, and how often | `jobs/kinds/hang_up_call.rs` |
 //! | what becomes of a dial whose answer was lost | `jobs/kinds/dial_call.rs` |
 //! | how due webhooks are taken, and how one is sent | `jobs/deliveries.rs`, `jobs/kinds/deliver_webhook.rs` |
+//! | how much of a node one receiver may take, and when it is left alone | `jobs/endpoints.rs` |
+//! | what the owner of a webhook endpoint can do | `app/webhook_endpoints/` |
+//! | what was sent, and sending it again | `db/delivery_log.rs`, `app/webhook_endpoints/replay.rs` |
+//! | the types of events, and their examples | `domain/webhook/event.rs`, `http/webhook_catalogue.rs` |
+//! | an organisation's events in their order | `db/events.rs`, `domain/webhook/position.rs` |
+//! | an event that is about no call | `app/organization_events.rs` |
+//! | how live streams are fed, and from where one goes on | `app/stream/`, `domain/position.rs`, `http/v1/stream.rs` |
+//! | why a call ended, in words | `domain/call/why.rs` |
+//! | what a Telegram chat or a gateway is told | `domain/notice/` |
+//! | how a gateway is held and told | `jobs/gateways/`, `db/gateway_leases.rs` |
 //! | how a websocket to a provider is held, and by whom | `jobs/listeners/`, `db/listeners.rs` |
 //! | what a provider told, whichever way it came | `app/calls/hear.rs` |
 //! | what is asked again without anybody asking | `jobs/kinds/reconcile_calls.rs` |

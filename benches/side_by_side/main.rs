@@ -1,7 +1,8 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
 //! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
 //! `-- --protection` only those of a provider that hangs and of too many clients, `-- --isolation`
-//! only those of other tenants' ids.
+//! only those of other tenants' ids, `-- --deliveries` takes what webhooks cost and nothing else
+//! (`deliveries`).
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -15,6 +16,7 @@
 mod children;
 mod client;
 mod database;
+mod deliveries;
 mod ends;
 mod isolation;
 mod load;
@@ -98,7 +100,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation] [--deliveries]",
         );
         return ExitCode::SUCCESS;
     }
@@ -110,6 +112,9 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 if let Some(role) = role {
                     return roles::play(role).await.map(|()| true);
+                }
+                if has("--deliveries") {
+                    return deliveries::run(has("--quick")).await;
                 }
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
                 let parts = [

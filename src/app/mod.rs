@@ -12,11 +12,14 @@ pub mod callers;
 pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
+pub mod notices;
+pub mod organization_events;
 pub mod organizations;
 pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod rates;
 pub mod resealing;
+pub mod stream;
 pub mod tokens;
 pub mod webhook_endpoints;
 
@@ -47,6 +50,7 @@ pub struct App {
     pub circuits: provider_accounts::circuit::Circuits,
     pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
+    pub feed: stream::Feed,
     pub rates: rates::Rates,
     /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
     /// any number.
@@ -84,6 +88,7 @@ impl App {
             circuits: provider_accounts::circuit::Circuits::default(),
             reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
+            feed: stream::Feed::default(),
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),
         }

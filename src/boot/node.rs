@@ -219,6 +219,7 @@ fn webhook_client(config: &Config) -> Result<outbound::Client> {
         reach: reach(config),
         connect_timeout: Duration::from_secs(5),
         idle_per_host: 32,
+        https_only: !config.providers.allow_loopback,
     })
     .map_err(|error| Error::internal("prepare the connections to customers", error))
 }

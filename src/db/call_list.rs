@@ -1,14 +1,14 @@
 //! Lists of calls: filters and paging. The only place where a statement is put together;
 //! what has no filter has a statement of its own.
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::{
     Db,
     calls::{LISTED_COLUMNS, Listed},
 };
 use crate::domain::{
-    AgentId, CallId, OrgScope, OrganizationId, Result, Timestamp,
+    AgentId, CallId, Error, OrgScope, OrganizationId, Result, Timestamp,
     call::{CallStatus, Direction, EndReason},
     page::Cursor,
     phone::Phone,
@@ -53,7 +53,14 @@ pub enum Start {
     Skip(i64),
 }
 
-/// At most `limit` calls, newest first. One statement, an index scan without a sort.
+/// A page of calls, newest first.
+pub struct Page {
+    pub calls: Vec<Listed>,
+    /// The oldest transaction that ran when the page was read: all that older ones wrote is in it.
+    pub horizon: u64,
+}
+
+/// At most `limit` calls. One statement, an index scan without a sort; also when there are none.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -63,15 +70,27 @@ pub async fn list(
     filter: &Filter,
     start: Start,
     limit: i64,
-) -> Result<Vec<Listed>> {
+) -> Result<Page> {
     let mut statement = statement(scope, filter, start, limit);
-    let rows = db
+    let mut rows = db
         .run("list calls", statement.build().fetch_all(&db.pool))
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Listed::new(row, scope))
-        .collect())
+    let unread = |error| Error::internal("read a list's horizon", error);
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound);
+    let first = first.map_err(unread)?;
+    let horizon: &str = first.try_get("horizon").map_err(unread)?;
+    let horizon = horizon
+        .parse()
+        .map_err(|error| Error::internal("read a list's horizon", error))?;
+    let id: Option<uuid::Uuid> = first.try_get("id").map_err(unread)?;
+    if id.is_none() {
+        rows.clear();
+    }
+    let rows = rows.into_iter();
+    Ok(Page {
+        calls: rows.map(|row| Listed::new(row, scope)).collect(),
+        horizon,
+    })
 }
 
 /// A live call, as the session routes list it.
@@ -207,8 +226,13 @@ fn push_list(
     start: Start,
     limit: i64,
 ) {
+    // The horizon is asked once, in the list's own snapshot, and told in a row also when there is no
+    // call. One row joined to all that there are keeps their order.
     statement
-        .push("SELECT ")
+        .push(
+            "SELECT c.*, (SELECT pg_snapshot_xmin(pg_current_snapshot())::text) AS horizon
+            FROM (SELECT 1) AS told LEFT JOIN (SELECT ",
+        )
         .push(LISTED_COLUMNS)
         .push(" FROM calls");
     push_where(statement, scope, filter);
@@ -224,6 +248,7 @@ fn push_list(
     if let Start::Skip(skip) = start {
         statement.push(" OFFSET ").push_bind(skip);
     }
+    statement.push(") AS c ON true");
 }
 
 fn push_where(statement: &mut QueryBuilder<Postgres>, scope: OrgScope, filter: &Filter) {

@@ -17,6 +17,10 @@ use crate::{
 pub enum SealedTable {
     ProviderAccounts,
     WebhookEndpoints,
+    /// The secret before, while both sign.
+    PreviousSecrets,
+    /// Headers that receivers asked for.
+    WebhookHeaders,
 }
 
 /// A row with something sealed.
@@ -32,7 +36,8 @@ impl SealedTable {
     pub fn context(self, row: &SealedRow) -> String {
         let table = match self {
             Self::ProviderAccounts => "provider_accounts",
-            Self::WebhookEndpoints => "webhook_endpoints",
+            Self::WebhookEndpoints | Self::PreviousSecrets => "webhook_endpoints",
+            Self::WebhookHeaders => "webhook_endpoints.headers",
         };
         format!("{table}/{}/{}", row.organization_id, row.id)
     }
@@ -68,6 +73,16 @@ pub async fn list(
                     SELECT organization_id, id, secret_sealed, secret_key_id
                     FROM webhook_endpoints
                     WHERE $1 = 'WebhookEndpoints' AND deleted_at IS NULL
+                    UNION ALL
+                    SELECT organization_id, id, previous_secret_sealed, previous_secret_key_id
+                    FROM webhook_endpoints
+                    WHERE $1 = 'PreviousSecrets' AND deleted_at IS NULL
+                        AND previous_secret_sealed IS NOT NULL
+                    UNION ALL
+                    SELECT organization_id, id, headers_sealed, headers_key_id
+                    FROM webhook_endpoints
+                    WHERE $1 = 'WebhookHeaders' AND deleted_at IS NULL
+                        AND headers_sealed IS NOT NULL
                 ) sealed
                 WHERE key_id <> $2 AND (organization_id, id) > ($3, $4)
                 ORDER BY organization_id, id LIMIT $5"#,
@@ -119,8 +134,21 @@ pub async fn replace(
                     WHERE $1 = 'WebhookEndpoints' AND organization_id = $2 AND id = $3
                         AND secret_sealed = $6
                     RETURNING 1
+                ), previous AS (
+                    UPDATE webhook_endpoints SET previous_secret_sealed = $4,
+                        previous_secret_key_id = $5
+                    WHERE $1 = 'PreviousSecrets' AND organization_id = $2 AND id = $3
+                        AND previous_secret_sealed = $6
+                    RETURNING 1
+                ), headers AS (
+                    UPDATE webhook_endpoints SET headers_sealed = $4, headers_key_id = $5
+                    WHERE $1 = 'WebhookHeaders' AND organization_id = $2 AND id = $3
+                        AND headers_sealed = $6
+                    RETURNING 1
                 )
-                SELECT (SELECT count(*) FROM accounts) + (SELECT count(*) FROM endpoints) AS "replaced!""#,
+                SELECT (SELECT count(*) FROM accounts) + (SELECT count(*) FROM endpoints)
+                    + (SELECT count(*) FROM previous) + (SELECT count(*) FROM headers)
+                    AS "replaced!""#,
                 format!("{table:?}"),
                 scope.id() as OrganizationId,
                 row.id,

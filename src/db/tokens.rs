@@ -1,6 +1,6 @@
 //! API tokens: found by their digest to identify who calls, and by their id to be managed.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -85,6 +85,35 @@ pub async fn find_caller(db: &Db, digest: &[u8; 32], now: Timestamp) -> Result<O
         },
         sources: sources(row.source_addresses),
     }))
+}
+
+/// Which of these tokens, each named with its organisation, are in force at `now`. One statement.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn in_force(
+    db: &Db,
+    tokens: &[(OrganizationId, TokenId)],
+    now: Timestamp,
+) -> Result<HashSet<TokenId>> {
+    let organizations: Vec<Uuid> = tokens.iter().map(|(id, _)| id.0).collect();
+    let ids: Vec<Uuid> = tokens.iter().map(|(_, id)| id.0).collect();
+    let rows = db
+        .run(
+            "look which tokens are in force",
+            sqlx::query_scalar!(
+                r#"/* db::tokens::in_force */ SELECT t.id AS "id: TokenId"
+                FROM unnest($1::uuid[], $2::uuid[]) AS n (organization_id, id)
+                JOIN tokens t ON t.organization_id = n.organization_id AND t.id = n.id
+                WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3)"#,
+                &organizations,
+                &ids,
+                now as Timestamp
+            )
+            .fetch_all(&db.pool),
+        )
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// A scope that this version does not know grants nothing.

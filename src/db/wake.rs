@@ -18,6 +18,7 @@ type LastChange = Option<Arc<Call>>;
 pub struct Wake {
     calls: Arc<Mutex<HashMap<CallId, watch::Sender<LastChange>>>>,
     deliveries: Arc<Due>,
+    facts: Arc<Notify>,
 }
 
 /// Whose deliveries may be due, each organisation once however often it is named.
@@ -75,6 +76,11 @@ impl Wake {
         organizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Completes when this node has committed facts since this was asked last.
+    pub async fn facts(&self) {
+        self.facts.notified().await;
+    }
+
     /// Announces a change that is committed, unless a later one was; `facts`: with something to
     /// deliver.
     pub fn changed(&self, call: &Call, facts: bool) {
@@ -92,6 +98,7 @@ impl Wake {
         drop(calls);
         if facts {
             self.wake_deliveries(call.organization_id);
+            self.facts.notify_one();
         }
     }
 }

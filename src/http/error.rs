@@ -22,13 +22,16 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::AgentNotFound
         | ErrorCode::ProviderAccountNotFound
         | ErrorCode::PhoneNumberNotFound
+        | ErrorCode::NoticeNotFound
         | ErrorCode::WebhookEndpointNotFound
+        | ErrorCode::WebhookDeliveryNotFound
         | ErrorCode::TokenNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
         | ErrorCode::CallStatusMismatch
         | ErrorCode::AgentNotPublished
+        | ErrorCode::WebhookEndpointDisabled
         | ErrorCode::DuplicateReference
         | ErrorCode::AgentInUse
         | ErrorCode::ProviderAccountInUse

@@ -14,6 +14,7 @@ mod pages;
 mod router;
 mod state;
 mod v1;
+mod webhook_catalogue;
 
 pub use health::operator_router;
 pub use layers::Arrival;

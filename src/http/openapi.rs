@@ -7,7 +7,7 @@ use utoipa::{
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
-use super::{answer::Answer, router};
+use super::{answer::Answer, router, webhook_catalogue};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,7 +19,9 @@ use super::{answer::Answer, router};
     modifiers(&Schemes),
     tags(
         (name = "Calls", description = "Place, list, watch and end calls"),
+        (name = "Events", description = "What happened, as it happens"),
         (name = "Webhooks", description = "Receivers of events"),
+        (name = "Notices", description = "Telegram chats and gateways that are told of calls"),
         (name = "Tokens", description = "What programs show, and what each may do"),
         (name = "Agents", description = "Who places and takes calls"),
         (name = "Provider accounts", description = "Where calls are carried, and the numbers there"),
@@ -46,7 +48,8 @@ impl Modify for Schemes {
     }
 }
 
-/// Adds what every operation with a token may answer, in its own style: 429.
+/// Adds what every operation with a token may answer, in its own style: 429, unless it
+/// says itself when it does.
 pub(super) fn with_limits(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [
@@ -78,7 +81,9 @@ pub(super) fn with_limits(mut document: utoipa::openapi::OpenApi) -> utoipa::ope
             };
             description.clone_into(&mut refusal.description);
             let responses = &mut operation.responses.responses;
-            responses.insert("429".to_owned(), RefOr::T(refusal));
+            responses
+                .entry("429".to_owned())
+                .or_insert(RefOr::T(refusal));
         }
     }
     document
@@ -90,8 +95,21 @@ pub(super) fn with_limits(mut document: utoipa::openapi::OpenApi) -> utoipa::ope
 /// When it cannot be written, which a test would have seen.
 pub fn document() -> Result<String, serde_json::Error> {
     let (_, document) = router::routes().split_for_parts();
-    let document = with_limits(document);
-    document.to_pretty_json().map(|json| json + "\n")
+    with_webhooks(document)?
+        .to_pretty_json()
+        .map(|json| json + "\n")
+}
+
+/// The document with every operation's limits and the events that we send.
+///
+/// # Errors
+/// As [`document`].
+pub(super) fn with_webhooks(
+    document: utoipa::openapi::OpenApi,
+) -> Result<utoipa::openapi::OpenApi, serde_json::Error> {
+    let mut document = with_limits(document);
+    document.webhooks = Some(webhook_catalogue::webhooks()?);
+    Ok(document)
 }
 
 /// The OpenAPI document
@@ -100,6 +118,9 @@ pub fn document() -> Result<String, serde_json::Error> {
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
 pub(super) async fn serve() -> Answer {
-    let (_, document) = router::routes().split_for_parts();
-    Answer::json(StatusCode::OK, &with_limits(document))
+    match document() {
+        Ok(json) => Answer::written_json(StatusCode::OK, json),
+        // The test of the committed document writes it.
+        Err(_) => Answer::empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }

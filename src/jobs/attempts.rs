@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::log_failure;
 use crate::{
-    app::App,
+    app::{App, webhook_endpoints},
     db::webhook_deliveries::{self, Attempt},
-    domain::{OrgScope, OrganizationId},
+    domain::{OrgScope, OrganizationId, webhook::endpoint::DISABLE_AFTER},
 };
 
 /// How long an attempt waits for others to be recorded with it.
@@ -59,7 +59,12 @@ impl Attempts {
     async fn write(&self, app: &App, scope: OrgScope) {
         let gathering = self.take(scope.id());
         for attempts in gathering.attempts.chunks(MOST) {
-            let done = webhook_deliveries::record(&app.db, scope, attempts).await;
+            let done = webhook_deliveries::record(&app.db, scope, attempts, DISABLE_AFTER).await;
+            for id in done.as_deref().unwrap_or_default() {
+                let now = app.ambient.now();
+                let done = webhook_endpoints::disable_failing(app, scope, *id, now).await;
+                log_failure("disable a webhook endpoint", done);
+            }
             log_failure("record deliveries", done);
         }
         gathering.done.cancel();

@@ -1,31 +1,29 @@
 //! Takes due deliveries and attempts them. An endpoint that hangs fills its own few places and is
-//! passed over until one is free: nobody else waits for it.
+//! passed over until one is free: nobody else waits for it ([`super::endpoints`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    endpoints::{FIRST_PLACES, Place},
     kinds,
     worker::{ORGANIZATIONS_PER_ROUND, Worker, finished, log_failure},
 };
 use crate::{
-    db::{
-        Wake,
-        webhook_deliveries::{self, Claimed, Next},
+    app::webhook_endpoints,
+    db::webhook_deliveries::{self, Claimed, Next},
+    domain::{
+        LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId, webhook::endpoint::Channel,
     },
-    domain::{LeaseToken, OrgScope, OrganizationId, Result, WebhookEndpointId},
 };
 
 /// Deliveries taken from one organisation in one round.
-const PER_ORGANIZATION: i64 = 64;
-
-/// Calls whose events are delivered to one endpoint at the same time.
-const PLACES_PER_ENDPOINT: usize = 8;
+const PER_ORGANIZATION: i64 = 256;
 
 /// How long a delivery may be kept beyond its endpoint's timeout: to wait for its turn, and, of
 /// that, to record how it came out.
@@ -68,7 +66,7 @@ impl Worker {
 
     async fn organizations_with_due(&self) -> Result<Vec<OrganizationId>> {
         let (db, now) = (&self.jobs.app.db, self.jobs.app.ambient.now());
-        let (busy, most) = (self.endpoints.full(), ORGANIZATIONS_PER_ROUND);
+        let (busy, most) = (self.endpoints.full(now), ORGANIZATIONS_PER_ROUND);
         webhook_deliveries::organizations_with_due(db, now, &busy, most).await
     }
 
@@ -84,49 +82,74 @@ impl Worker {
 
     async fn claim_deliveries(&self, organization_id: OrganizationId) -> Result<Vec<Batch>> {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
-        let busy = self.endpoints.full();
+        let now = ambient.now();
+        let free = self.endpoints.free(organization_id, now);
         let scope = OrgScope::assume(organization_id);
         let lease = LeaseToken(ambient.entropy.uuid());
         let claim = webhook_deliveries::Claim {
-            now: ambient.now(),
+            now,
             lease,
             margin: MARGIN,
             most: PER_ORGANIZATION,
+            per_endpoint: FIRST_PLACES,
+            free: free.clone(),
+            only: None,
         };
-        let claimed = webhook_deliveries::claim(db, scope, claim, &busy).await?;
+        let claimed = webhook_deliveries::claim(db, scope, claim).await?;
         if i64::try_from(claimed.len()).is_ok_and(|count| count == PER_ORGANIZATION) {
             // There may be more.
             db.wake().wake_deliveries(organization_id);
         }
+        let free: HashMap<WebhookEndpointId, i32> = free.into_iter().collect();
+        let mut taken: HashMap<WebhookEndpointId, i32> = HashMap::new();
+        for delivery in &claimed {
+            *taken.entry(delivery.endpoint_id).or_default() += 1;
+        }
+        let has_more = |id: WebhookEndpointId| {
+            let places = free.get(&id).copied().unwrap_or(FIRST_PLACES);
+            taken.get(&id).is_some_and(|taken| *taken >= places)
+        };
         let batches = by_call(claimed).into_iter();
         Ok(batches
-            .map(|((endpoint_id, _), deliveries)| Batch {
-                scope,
-                lease,
-                deliveries,
-                place: self.endpoints.take(organization_id, endpoint_id, db.wake()),
+            .map(|((endpoint_id, _), deliveries)| {
+                let (more, wake) = (has_more(endpoint_id), db.wake());
+                let place = self
+                    .endpoints
+                    .take(organization_id, endpoint_id, more, wake);
+                Batch {
+                    scope,
+                    lease,
+                    deliveries,
+                    place,
+                }
             })
             .collect())
     }
 
     /// Attempts the deliveries of a batch, in order. What comes too late, because others were slow,
-    /// is given back: another node could take it while it is under way. Returns when all of it is
-    /// recorded.
+    /// is given back: another node could take it while it is under way; and so is what comes after a
+    /// failure that made the endpoint one to be left alone. Returns when all of it is recorded.
     async fn deliver(&self, batch: Batch) {
         let (scope, lease) = (batch.scope, batch.lease);
-        let mut recorded = Vec::new();
+        let (mut recorded, mut left_alone) = (Vec::new(), false);
         for delivery in &batch.deliveries {
-            let Ok(_permit) = self.jobs.deliveries.acquire().await else {
+            let places = if self.endpoints.may_take_long(delivery.endpoint_id) {
+                &self.jobs.slow_deliveries
+            } else {
+                &self.jobs.deliveries
+            };
+            let Ok(_permit) = places.acquire().await else {
                 return;
             };
             let now = self.jobs.app.ambient.now();
-            let takes = time::Duration::seconds(delivery.timeout_seconds.into()) + RECORD;
-            let done = if now.plus(takes) <= delivery.lease_until {
+            let takes = time::Duration::seconds(delivery.receiver.timeout_seconds.into()) + RECORD;
+            let done = if !left_alone && now.plus(takes) <= delivery.lease_until {
                 self.attempt(scope, delivery, lease, &mut recorded).await
             } else {
                 webhook_deliveries::release(&self.jobs.app.db, scope, delivery, lease, now).await
             };
             log_failure("deliver a webhook", done);
+            left_alone = self.endpoints.is_open(delivery.endpoint_id);
         }
         drop(batch.place);
         for recorded in recorded {
@@ -141,14 +164,35 @@ impl Worker {
         lease: LeaseToken,
         recorded: &mut Vec<CancellationToken>,
     ) -> Result<()> {
-        let attempt = kinds::deliver_webhook::run(&self.jobs, scope, delivery, lease).await?;
+        let started = Instant::now();
+        let (channel, jobs) = (delivery.receiver.channel, &self.jobs);
+        let attempt = match channel {
+            Channel::Telegram => kinds::deliver_telegram::run(jobs, scope, delivery, lease).await?,
+            Channel::Webhook | Channel::Gateway => {
+                kinds::deliver_webhook::run(jobs, scope, delivery, lease).await?
+            }
+        };
         let app = &self.jobs.app;
+        let delivered = attempt.next == Next::Delivered;
+        let (took, now) = (started.elapsed(), app.ambient.now());
+        self.endpoints
+            .saw(delivery.endpoint_id, delivered, took, now);
         if attempt.next == Next::DeadAndDisable {
-            webhook_deliveries::record_gone(&app.db, scope, &attempt).await
+            let reason = gone(channel);
+            webhook_deliveries::record_gone(&app.db, scope, &attempt, reason).await?;
+            webhook_endpoints::disabled(app, scope, delivery.endpoint_id, reason, now).await
         } else {
             recorded.push(self.attempts.record(app, scope, attempt));
             Ok(())
         }
+    }
+}
+
+/// What the owner of a receiver reads that says that it is gone.
+fn gone(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Webhook | Channel::Gateway => "The receiver answered 410 Gone",
+        Channel::Telegram => "The bot was blocked, or put out of the chat",
     }
 }
 
@@ -163,64 +207,4 @@ fn by_call(
             .push(delivery);
     }
     groups
-}
-
-/// How many batches are under way for each endpoint on this node.
-#[derive(Default)]
-pub(super) struct BusyEndpoints(Mutex<HashMap<WebhookEndpointId, usize>>);
-
-/// One batch's place; given back when dropped.
-struct Place {
-    organization_id: OrganizationId,
-    endpoint_id: WebhookEndpointId,
-    endpoints: Arc<BusyEndpoints>,
-    wake: Wake,
-}
-
-impl BusyEndpoints {
-    /// The endpoints whose places are all taken.
-    fn full(&self) -> Vec<WebhookEndpointId> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = counts
-            .iter()
-            .filter(|(_, count)| **count >= PLACES_PER_ENDPOINT);
-        full.map(|(endpoint_id, _)| *endpoint_id).collect()
-    }
-
-    fn take(
-        self: &Arc<Self>,
-        organization_id: OrganizationId,
-        endpoint_id: WebhookEndpointId,
-        wake: &Wake,
-    ) -> Place {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(endpoint_id).or_default() += 1;
-        Place {
-            organization_id,
-            endpoint_id,
-            endpoints: Arc::clone(self),
-            wake: wake.clone(),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self
-            .endpoints
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(count) = counts.get_mut(&self.endpoint_id) else {
-            return;
-        };
-        if *count == PLACES_PER_ENDPOINT {
-            // What was passed over while the endpoint was busy has become possible.
-            self.wake.wake_deliveries(self.organization_id);
-        }
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&self.endpoint_id);
-        }
-    }
 }

@@ -23,6 +23,7 @@ const HUNT_PAUSE: Duration = Duration::from_secs(5);
 const SEAL_EVERY: Duration = Duration::from_secs(5);
 const USES_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
+const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 
 /// Which loops run by themselves. The fast lane always does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,15 @@ impl Worker {
             drop(tasks.spawn(async move { worker.look_for_deliveries().await }));
             let worker = self.clone();
             drop(tasks.spawn(async move { worker.deliveries().await }));
+            let worker = self.clone();
+            drop(tasks.spawn(async move { worker.keep_gateways().await }));
+            let worker = self.clone();
+            drop(tasks.spawn(async move {
+                let what = "keep the partitions of delivery attempts";
+                worker
+                    .every(what, PARTITIONS_EVERY, || worker.keep_attempts())
+                    .await;
+            }));
         }
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.keep_listening().await }));

@@ -13,6 +13,8 @@
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
+//! | partitions | those of the log of attempts, where the node delivers | every hour |
+//! | gateways | websockets to agents' gateways, each held by one node, and what is due to them | every second, 200 ms |
 //! | sealing | the chain of hashes over the audit log | every 5 s |
 //! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
@@ -21,6 +23,8 @@ mod accounts;
 mod attempts;
 mod audit_chain;
 mod deliveries;
+mod endpoints;
+mod gateways;
 mod hunts;
 mod kinds;
 mod listeners;
@@ -56,6 +60,7 @@ pub struct Bounds {
     pub dials: usize,
     /// Requests that tell answered and incoming calls what to do.
     pub instructions: usize,
+    /// To receivers that answer at once, and as many to all others.
     pub deliveries: usize,
     /// A live call without evidence for this long is read at its provider.
     pub quiet_after: Duration,
@@ -67,7 +72,7 @@ impl Default for Bounds {
             hang_ups: 1024,
             dials: 128,
             instructions: 128,
-            deliveries: 64,
+            deliveries: 256,
             quiet_after: Duration::from_mins(2),
         }
     }
@@ -91,8 +96,10 @@ pub struct Jobs {
     dials: Arc<Semaphore>,
     instructions: Arc<Semaphore>,
     deliveries: Arc<Semaphore>,
+    slow_deliveries: Arc<Semaphore>,
     hunts: Arc<Semaphore>,
     listening: Arc<listeners::Listening>,
+    gateways: Arc<gateways::Gateways>,
 }
 
 /// What [`Jobs`] are made of.
@@ -120,8 +127,10 @@ impl Jobs {
             dials: Arc::new(Semaphore::new(bounds.dials)),
             instructions: Arc::new(Semaphore::new(bounds.instructions)),
             deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
+            slow_deliveries: Arc::new(Semaphore::new(bounds.deliveries)),
             hunts: Arc::new(Semaphore::new(MOST_HUNTS)),
             listening: Arc::default(),
+            gateways: Arc::default(),
         }
     }
 

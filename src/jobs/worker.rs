@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Jobs, accounts::Lane, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
+use super::{Jobs, accounts::Lane, attempts::Attempts, endpoints::Endpoints, kinds, scope_of};
 use crate::{
     app::{
         FastLaneJob, callers,
@@ -45,11 +45,15 @@ const PARKED_KEPT: time::Duration = time::Duration::days(1);
 /// How long the lease of a websocket that nobody wants any more is kept after it ran out.
 const LISTENERS_KEPT: time::Duration = time::Duration::minutes(5);
 
+/// Attempts to deliver are kept for a month; partitions are made a week ahead.
+const ATTEMPTS_KEPT_DAYS: i32 = 30;
+const ATTEMPTS_AHEAD_DAYS: i32 = 7;
+
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
     pub(super) jobs: Jobs,
-    pub(super) endpoints: Arc<BusyEndpoints>,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) attempts: Arc<Attempts>,
 }
 
@@ -173,6 +177,21 @@ impl Worker {
         }
         finished(running).await;
         Ok(count)
+    }
+
+    /// Makes the next partitions of the log of attempts, and drops those that are old.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn keep_attempts(&self) -> Result<()> {
+        let (db, now) = (&self.jobs.app.db, self.jobs.app.ambient.now());
+        let (kept, ahead) = (ATTEMPTS_KEPT_DAYS, ATTEMPTS_AHEAD_DAYS);
+        let done = db::webhook_attempts::keep_partitions(db, now, kept, ahead).await?;
+        if done.made + done.dropped > 0 {
+            let (made, dropped) = (done.made, done.dropped);
+            tracing::info!(made, dropped, "kept the partitions of delivery attempts");
+        }
+        Ok(())
     }
 
     /// Applies the reports whose calls became known after them.

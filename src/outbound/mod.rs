@@ -18,12 +18,14 @@ use reqwest::{
 };
 
 pub use guard::Reach;
+pub use ws::NotOpened;
 
 /// An HTTP client for one purpose: pooled, guarded, bounded.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     reach: Reach,
+    https_only: bool,
 }
 
 /// How a [`Client`] behaves.
@@ -33,6 +35,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Idle keep-alive connections kept for each host.
     pub idle_per_host: usize,
+    /// Nothing is sent in clear.
+    pub https_only: bool,
 }
 
 /// A request, complete before anything is sent.
@@ -71,6 +75,13 @@ impl Client {
     /// # Errors
     /// When the system's trust anchors cannot be read.
     pub fn new(options: Options) -> Result<Self, reqwest::Error> {
+        Self::with_lookup(options, Arc::new(resolver::System))
+    }
+
+    fn with_lookup(
+        options: Options,
+        lookup: Arc<dyn resolver::Lookup>,
+    ) -> Result<Self, reqwest::Error> {
         // Another caller may have installed a provider first; either serves.
         drop(rustls::crypto::ring::default_provider().install_default());
         #[expect(
@@ -86,11 +97,13 @@ impl Client {
             .user_agent(concat!("Onhook/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(resolver::GuardedResolver {
                 reach: options.reach,
+                lookup,
             }))
             .build()?;
         Ok(Self {
             http,
             reach: options.reach,
+            https_only: options.https_only,
         })
     }
 
@@ -105,6 +118,9 @@ impl Client {
         max_body: usize,
     ) -> Result<Answer, Failure> {
         guard::check_url(&request.url, self.reach).map_err(Failure::Forbidden)?;
+        if self.https_only && request.url.scheme() != "https" {
+            return Err(Failure::Forbidden("only https is spoken here".to_owned()));
+        }
         match tokio::time::timeout(deadline, self.exchange(request, max_body)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(Failure::Unknown(format!("timed out after {deadline:?}"))),

@@ -195,6 +195,7 @@ mod tests {
             reach: Reach::Public,
             connect_timeout: QUIET,
             idle_per_host: 1,
+            https_only: false,
         })
         .unwrap();
         for url in [

@@ -42,6 +42,7 @@ pub(super) async fn start(
         reach: Reach::PublicAndLoopback,
         connect_timeout: Duration::from_secs(5),
         idle_per_host: 64,
+        https_only: false,
     })
     .map_err(io::Error::other)?;
     let board = Arc::new(Switchboard::new(ambient.clone(), client));

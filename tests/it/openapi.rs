@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use onhook::domain::webhook::{
+    envelope::{Envelope, read_event_id},
+    event::EventType,
+};
+use serde_json::{Value, json};
 
 use crate::support::{
     app::TestApp,
@@ -13,10 +17,11 @@ fn committed() -> Value {
     serde_json::from_str(operations::DOCUMENT).expect("JSON")
 }
 
-/// An answer to a provider is in the provider's own form.
+/// An answer to a provider is in the provider's own form, and a stream is one of messages.
 fn form(operation: &Operation) -> &'static str {
     match operation.error_style() {
         ErrorStyle::Callback => "text/xml",
+        _ if operation.id == "watch_events" => "text/event-stream",
         _ => "application/json",
     }
 }
@@ -125,6 +130,76 @@ fn every_reference_leads_somewhere() {
         (&bearer["type"], &bearer["scheme"]),
         (&"http".into(), &"bearer".into())
     );
+}
+
+/// The names of an object's members.
+fn names(object: &Value) -> BTreeSet<&str> {
+    let members = object.as_object().expect("an object");
+    members.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn every_type_of_event_is_described_by_a_schema_and_an_example_that_fits_it() {
+    let document = committed();
+    let webhooks = &document["webhooks"];
+    let types: BTreeSet<&str> = EventType::all().map(EventType::as_str).collect();
+    assert_eq!(names(webhooks), types);
+    for kind in types {
+        let media = &webhooks[kind]["post"]["requestBody"]["content"]["application/json"];
+        let (schema, example) = (&media["schema"], &media["example"]);
+        assert_eq!(names(&schema["properties"]), names(example), "{kind}");
+        assert_eq!(schema["properties"]["type"]["enum"], json!([kind]));
+        let envelope: Envelope = serde_json::from_value(example.clone()).expect("an envelope");
+        assert_eq!(envelope.kind.as_str(), kind);
+        let key = read_event_id(&envelope.id).expect("an id of ours");
+        assert_eq!(key.1, envelope.sequence, "{kind}");
+        assert!(
+            envelope.call_id.is_none_or(|call_id| call_id == key.0),
+            "{kind}"
+        );
+        let data = &schema["properties"]["data"];
+        assert_eq!(
+            names(&data["properties"]),
+            names(&example["data"]),
+            "{kind}"
+        );
+        if data["properties"]["call"].is_object() {
+            let call = &document["components"]["schemas"]["Call"]["properties"];
+            assert_eq!(names(call), names(&example["data"]["call"]), "{kind}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_has_the_members_that_the_document_tells_of() {
+    let app = TestApp::by_hand().await;
+    let id = app.place_answered().await;
+    app.advance(30);
+    let ended = format!("/api/v1/calls/{id}/terminate");
+    assert_eq!(app.client.post_nothing(&ended).await.status, 200);
+    app.wait_for_status(&id, "completed").await;
+    let test = format!("/api/v1/webhook-endpoints/{}/test", app.tenant.endpoint_id);
+    assert_eq!(app.client.post(&test, &json!({})).await.status, 202);
+    while app.node.worker.deliver_due().await.expect("a round") > 0 {}
+    let document = committed();
+    let arrived = app.receiver.received();
+    assert_eq!(arrived.len(), 7);
+    for event in arrived {
+        let kind = event.kind.expect("a type");
+        let example = &document["webhooks"][&kind]["post"]["requestBody"]["content"]["application/json"]
+            ["example"];
+        assert_eq!(names(&event.body), names(example), "{kind}");
+        assert_eq!(
+            names(&event.body["data"]),
+            names(&example["data"]),
+            "{kind}"
+        );
+        if example["data"]["call"].is_object() {
+            let (sent, told) = (&event.body["data"]["call"], &example["data"]["call"]);
+            assert_eq!(names(sent), names(told), "{kind}");
+        }
+    }
+    app.stop().await;
 }
 
 /// The values of an attribute in a page.

@@ -104,6 +104,8 @@ fn comparable(reply: &Reply, names: &Names) -> (u16, String, Vec<(String, String
     ] {
         text = text.replace(name.as_str(), what);
     }
+    // Within an event's id.
+    text = text.replace(&names.call.replace('-', ""), "{call}");
     if let Some(request_id) = reply.header("x-request-id") {
         text = text.replace(request_id, "{request}");
     }

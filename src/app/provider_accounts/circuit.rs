@@ -16,8 +16,11 @@ use time::Duration;
 
 use super::open;
 use crate::{
-    app::{Actor, App},
-    domain::{OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp},
+    app::{Actor, App, organization_events},
+    domain::{
+        OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
+        webhook::event::OrganizationEvent,
+    },
 };
 
 /// How often an account with an open circuit is tried.
@@ -193,6 +196,22 @@ pub async fn refused(
             "provider": account.provider.as_str(), "provider_status": provider_status,
         });
         record(app, scope, id, "provider_account.refused", detail).await;
+        let data = json!({"provider_account": {
+            "id": id, "provider": account.provider.as_str(), "provider_status": provider_status,
+        }});
+        tell(app, scope, id, &data).await;
+    }
+}
+
+/// Tells the organisation's webhook endpoints.
+async fn tell(app: &App, scope: OrgScope, id: ProviderAccountId, data: &serde_json::Value) {
+    let kind = OrganizationEvent::CredentialsRefused;
+    let told = organization_events::tell_hourly(app, scope, kind, id.0, data).await;
+    if let Err(error) = told {
+        tracing::error!(
+            account.id = %id, error.code = error.code.as_str(), causes = %error.causes(),
+            "nobody was told that an account's credentials are refused"
+        );
     }
 }
 

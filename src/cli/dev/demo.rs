@@ -217,9 +217,8 @@ async fn create(app: &App, receiver_url: &str) -> Result<Demo, Failure> {
     };
     let endpoint = NewEndpoint {
         url: format!("{receiver_url}/"),
-        events: Vec::new(),
-        agent_id: None,
         timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
+        ..NewEndpoint::default()
     };
     let (endpoint, secret) = webhook_endpoints::create(app, by, &endpoint).await?;
     Ok(Demo {

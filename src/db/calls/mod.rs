@@ -2,6 +2,7 @@
 
 mod compared;
 mod effects;
+mod evidence;
 mod listed;
 mod row;
 
@@ -10,6 +11,7 @@ use sqlx::types::Json;
 
 pub use compared::{Known, Placed, known, placed};
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
+pub use evidence::evidence;
 pub(super) use listed::LISTED_COLUMNS;
 pub use listed::Listed;
 

@@ -2,19 +2,19 @@
 
 use super::{Check, Statement};
 
-pub(super) const STATEMENTS: [Statement; 7] = [
+pub(super) const STATEMENTS: [Statement; 8] = [
     Statement {
         check: Check {
             name: "an_event_is_queued_for_its_endpoints",
             says: "every event has a delivery for every endpoint that wants it (ten seconds around \
-                the endpoint's creation, deletion and disabling apart)",
+                the endpoint's creation, deletion, enabling, disabling and change apart)",
         },
         sql: "/* db::invariants an_event_is_queued_for_its_endpoints */
             SELECT f.organization_id || '/' || f.call_id || '/' || f.sequence || ' for ' || e.id
             FROM webhook_endpoints e
             JOIN call_facts f ON f.organization_id = e.organization_id
                 AND (e.events = '{}' OR f.type = ANY (e.events))
-                AND f.recorded_at > e.created_at + interval '10 seconds'
+                AND f.recorded_at > coalesce(e.wants_since, e.created_at) + interval '10 seconds'
                 AND f.recorded_at + interval '10 seconds'
                     < least(coalesce(e.disabled_at, 'infinity'), coalesce(e.deleted_at, 'infinity'))
             JOIN calls c ON c.organization_id = f.organization_id AND c.id = f.call_id
@@ -23,6 +23,24 @@ pub(super) const STATEMENTS: [Statement; 7] = [
                 SELECT FROM webhook_deliveries d
                 WHERE d.organization_id = e.organization_id AND d.endpoint_id = e.id
                     AND d.call_id = f.call_id AND d.sequence = f.sequence
+            )
+            LIMIT 20",
+    },
+    Statement {
+        check: Check {
+            name: "a_delivery_has_its_event",
+            says: "every delivery is of an event that was recorded, of a call or of the organisation",
+        },
+        sql: "/* db::invariants a_delivery_has_its_event */
+            SELECT d.organization_id || '/' || d.call_id || '/' || d.sequence || ' for ' || d.endpoint_id
+            FROM webhook_deliveries d
+            WHERE NOT EXISTS (
+                SELECT FROM call_facts f
+                WHERE f.organization_id = d.organization_id AND f.call_id = d.call_id
+                    AND f.sequence = d.sequence
+            ) AND NOT EXISTS (
+                SELECT FROM organization_events o
+                WHERE o.organization_id = d.organization_id AND o.id = d.call_id AND d.sequence = 0
             )
             LIMIT 20",
     },
@@ -59,8 +77,8 @@ pub(super) const STATEMENTS: [Statement; 7] = [
     Statement {
         check: Check {
             name: "nothing_due_waits",
-            says: "no job is due for longer than a minute, and no delivery whose endpoint has failed \
-                nothing in the last ten; if one is, no node is running or the nodes are too few",
+            says: "no job is due for longer than a minute, and no delivery to an enabled endpoint \
+                that has failed nothing in the last ten (a gateway's wait until it is connected); if one is, no node is running or the nodes are too few",
         },
         sql: "/* db::invariants nothing_due_waits */
             SELECT organization_id || '/' || call_id || ' ' || kind || ' since ' || due_at
@@ -69,6 +87,8 @@ pub(super) const STATEMENTS: [Statement; 7] = [
             UNION ALL
             SELECT d.organization_id || '/' || d.call_id || '/' || d.sequence || ' for ' || d.endpoint_id || ' since ' || d.due_at
             FROM webhook_deliveries d
+            JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
+                AND e.paused_at IS NULL AND e.disabled_at IS NULL AND e.channel <> 'gateway'
             WHERE d.state = 'pending' AND d.due_at < $1::timestamptz - interval '1 minute'
                 AND (d.organization_id, d.endpoint_id) NOT IN (
                     SELECT a.organization_id, a.endpoint_id FROM webhook_attempts a

@@ -18,6 +18,11 @@ mod metadata;
 mod progress;
 mod status;
 mod view;
+mod why;
+mod why_markdown;
+#[cfg(test)]
+mod why_tests;
+mod why_words;
 mod written;
 
 use std::borrow::Cow;
@@ -34,6 +39,7 @@ pub use metadata::Metadata;
 pub use progress::{EndProgress, end_progress};
 pub use status::{CallStatus, DialState, Direction};
 pub use view::{CallEndView, CallView, CostView, EndView, ROUNDING};
+pub use why::{Evidence, ProviderSaid, RecordedAct, RecordedAttempt, RecordedFact, Step, Why, why};
 
 use super::{
     AgentId, CallId, OrganizationId, ProviderAccountId, Timestamp,

@@ -1,10 +1,43 @@
 //! The rules of a customer's receiver.
 
-use crate::domain::call::FactType;
+use time::Duration;
+
+use super::event::EventType;
 
 pub const DEFAULT_TIMEOUT_SECONDS: i32 = 15;
 pub const MIN_TIMEOUT_SECONDS: i32 = 5;
 pub const MAX_TIMEOUT_SECONDS: i32 = 120;
+
+/// How long a receiver's description may be.
+pub const MAX_DESCRIPTION_CHARS: usize = 500;
+
+/// A receiver that failed for this long, without one success, is disabled at its next failure.
+pub const DISABLE_AFTER: Duration = Duration::days(5);
+
+/// How long the previous secret signs beside the new one, unless somebody asks for another time.
+pub const DEFAULT_OVERLAP_SECONDS: i64 = 24 * 3600;
+pub const MAX_OVERLAP_SECONDS: i64 = 7 * 24 * 3600;
+
+/// How events reach a receiver.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, sqlx::Type,
+)]
+#[strum(serialize_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Channel {
+    /// A signed POST to its URL.
+    Webhook,
+    /// A message to a chat.
+    Telegram,
+    /// A message over a websocket that we open.
+    Gateway,
+}
+
+impl Channel {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// The longest URL that is taken.
 pub const MAX_URL_CHARS: usize = 2000;
@@ -34,9 +67,11 @@ pub fn url_problem(text: &str, allow_http: bool) -> Option<&'static str> {
     None
 }
 
-/// Whether a receiver that asked for `events` (empty: all) gets facts of this type.
-pub fn wants(events: &[String], fact: FactType) -> bool {
-    events.is_empty() || events.iter().any(|name| name == fact.as_str())
+/// Why a name in a receiver's list of events cannot be taken.
+pub fn event_problem(name: &str) -> Option<&'static str> {
+    name.parse::<EventType>()
+        .is_err()
+        .then_some("is not an event type of ours; see the list of events in the documentation")
 }
 
 #[cfg(test)]

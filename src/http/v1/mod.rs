@@ -3,8 +3,11 @@
 pub(super) mod agents;
 pub(super) mod audit;
 pub(super) mod calls;
+pub(super) mod events;
+pub(super) mod notices;
 pub(super) mod phone_numbers;
 pub(super) mod provider_accounts;
+pub(super) mod stream;
 mod style;
 pub(super) mod tokens;
 pub(super) mod webhook_endpoints;

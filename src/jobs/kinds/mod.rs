@@ -1,5 +1,6 @@
 //! What each kind of job does.
 
+pub(super) mod deliver_telegram;
 pub(super) mod deliver_webhook;
 pub(super) mod dial_call;
 pub(super) mod hang_up_call;

@@ -64,6 +64,7 @@ impl Openai {
             reach,
             connect_timeout: deadlines.connect,
             idle_per_host: IDLE_PER_HOST,
+            https_only: false,
         };
         Ok(Self {
             client: outbound::Client::new(options)?,

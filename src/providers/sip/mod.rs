@@ -69,6 +69,7 @@ impl Sip {
             reach,
             connect_timeout: deadlines.connect,
             idle_per_host: IDLE_PER_HOST,
+            https_only: false,
         };
         Ok(Self {
             wires: Wires {

@@ -60,6 +60,7 @@ impl Twilio {
             reach,
             connect_timeout: deadlines.connect,
             idle_per_host: IDLE_PER_HOST,
+            https_only: false,
         };
         Ok(Self {
             control: outbound::Client::new(options)?,

@@ -83,6 +83,7 @@ impl Vonage {
             reach,
             connect_timeout: deadlines.connect,
             idle_per_host: IDLE_PER_HOST,
+            https_only: false,
         };
         Ok(Self {
             control: outbound::Client::new(options)?,

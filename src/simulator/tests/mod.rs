@@ -54,6 +54,7 @@ fn client() -> Client {
         reach: Reach::PublicAndLoopback,
         connect_timeout: PATIENCE,
         idle_per_host: 8,
+        https_only: false,
     })
     .unwrap()
 }

@@ -22,4 +22,5 @@ mod official_documents;
 mod outcomes;
 mod rig;
 mod rows;
+mod standard_webhooks;
 mod tools;

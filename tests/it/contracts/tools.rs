@@ -5,7 +5,8 @@
 //! |---|---|---|
 //! | the providers' `OpenAPI` documents | `ONHOOK_SPECS`, a folder | `shared/specs` beside the clone |
 //! | Prism | `ONHOOK_PRISM`, a program | `prism-VERSION` in the cache |
-//! | the providers' Python packages | `ONHOOK_CONTRACT_TOOLS`, a folder for all | `PACKAGE-VERSION` in the cache |
+//! | the providers' Python packages, and that of Standard Webhooks | `ONHOOK_CONTRACT_TOOLS`, a folder for all | `PACKAGE-VERSION` in the cache |
+//! | the package of Standard Webhooks for Node.js | the same | `npm-PACKAGE-VERSION` in the cache |
 //!
 //! The cache is `ONHOOK_CONTRACT_TOOLS`, or else `onhook-ci/contract-tools` in the user's own.
 //! Versions are those of `pins.txt`.
@@ -54,7 +55,7 @@ fn beside_the_clone() -> PathBuf {
 pub async fn prism() -> Result<PathBuf, Missing> {
     let program = match var_os("ONHOOK_PRISM") {
         Some(program) => PathBuf::from(program),
-        None => installed("@stoplight/prism-cli", "prism")?
+        None => installed("npm", "@stoplight/prism-cli", "prism")?
             .join("node_modules")
             .join(".bin")
             .join("prism"),
@@ -78,7 +79,7 @@ pub async fn prism() -> Result<PathBuf, Missing> {
 
 /// The folder that Python is to import `package` from.
 pub async fn python_package(package: &str) -> Result<PathBuf, Missing> {
-    let folder = installed(package, package)?;
+    let folder = installed("pip", package, package)?;
     if !folder.is_dir() {
         let version = folder.file_name().unwrap_or_default().display();
         return Err(Missing(format!(
@@ -104,14 +105,36 @@ pub async fn python_package(package: &str) -> Result<PathBuf, Missing> {
     }
 }
 
+/// The folder whose `node_modules` hold `package`, if Node.js runs.
+pub async fn node_package(package: &str) -> Result<PathBuf, Missing> {
+    let folder = installed("npm", package, &format!("npm-{package}"))?;
+    if !folder.join("node_modules").join(package).is_dir() {
+        let version = folder.file_name().unwrap_or_default().display();
+        return Err(Missing(format!(
+            "there is no {version}; scripts/contract-tools installs it"
+        )));
+    }
+    let version = Command::new("node")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .await;
+    match version {
+        Ok(output) if output.status.success() => Ok(folder),
+        Ok(_) => Err(Missing("node does not run".to_owned())),
+        Err(error) => Err(Missing(format!("node does not run: {error}"))),
+    }
+}
+
 /// Where the pinned version of `package` is in the cache, under its short name.
-fn installed(package: &str, name: &str) -> Result<PathBuf, Missing> {
+fn installed(registry: &str, package: &str, name: &str) -> Result<PathBuf, Missing> {
     let version = PINS
         .lines()
         .filter(|line| !line.starts_with('#'))
         .find_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            (words.next() == Some(package)).then(|| words.next())?
+            let mut words = line.split_whitespace();
+            let is_it = words.next() == Some(registry) && words.next() == Some(package);
+            is_it.then(|| words.next())?
         })
         .expect("pins.txt names the package");
     let of_user = || {

@@ -17,7 +17,7 @@ use crate::support::{
 const HOUR: i64 = 3600;
 
 /// Attempts every delivery that is due at the clock's instant, until none is.
-async fn deliver(app: &TestApp) -> usize {
+pub(super) async fn deliver(app: &TestApp) -> usize {
     let mut attempted = 0;
     loop {
         match app.node.worker.deliver_due().await.unwrap() {
@@ -28,21 +28,21 @@ async fn deliver(app: &TestApp) -> usize {
 }
 
 /// How the receiver answers from now on.
-async fn behave(app: &TestApp, behaviour: &Value) {
+pub(super) async fn behave(app: &TestApp, behaviour: &Value) {
     let receiver = TestClient::new(&app.receiver.base_url(), None);
     let reply = receiver.post("/behave", behaviour).await;
     assert_eq!(reply.status, 204, "{}", reply.text);
 }
 
 /// Creates an endpoint beside the tenant's own, which is deleted; its id.
-async fn only_endpoint(app: &TestApp, path: &str, options: Value) -> String {
+pub(super) async fn only_endpoint(app: &TestApp, path: &str, options: Value) -> String {
     let own = format!("/api/v1/webhook-endpoints/{}", app.tenant.endpoint_id);
     let gone = app.client.delete(&own).await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     endpoint(app, path, options).await
 }
 
-async fn endpoint(app: &TestApp, path: &str, options: Value) -> String {
+pub(super) async fn endpoint(app: &TestApp, path: &str, options: Value) -> String {
     let mut body = options;
     body["url"] = json!(format!("{}{path}", app.receiver.base_url()));
     let reply = app.client.post("/api/v1/webhook-endpoints", &body).await;
@@ -55,7 +55,7 @@ async fn endpoint(app: &TestApp, path: &str, options: Value) -> String {
 }
 
 /// A call that was answered, talked for 30 s and ended by the API. No event was delivered yet.
-async fn ended_call(app: &TestApp) -> String {
+pub(super) async fn ended_call(app: &TestApp) -> String {
     let id = app.place_answered().await;
     app.advance(30);
     let path = format!("/api/v1/calls/{id}/terminate");
@@ -422,12 +422,15 @@ async fn claim_and_die(app: &TestApp) -> usize {
     let db = &app.app.db;
     let margin = time::Duration::seconds(10);
     let claim = Claim {
+        only: None,
         now,
         lease,
         margin,
         most: 64,
+        per_endpoint: 8,
+        free: Vec::new(),
     };
-    onhook::db::webhook_deliveries::claim(db, app.tenant.scope, claim, &[])
+    onhook::db::webhook_deliveries::claim(db, app.tenant.scope, claim)
         .await
         .unwrap()
         .len()

@@ -40,12 +40,12 @@ pub(super) const BREACHES: [(&str, &[&str]); 29] = [
     ),
     (
         "DELETE FROM call_facts WHERE type = 'event_phone_call_billed'",
-        &["events_are_numbered_densely"],
+        &["a_delivery_has_its_event", "events_are_numbered_densely"],
     ),
     (
         "UPDATE call_facts SET sequence = 7 WHERE type = 'event_phone_call_billed'
             AND call_id = (SELECT id FROM calls WHERE provider_call_id = 'CA2')",
-        &["an_event_is_queued_for_its_endpoints", "events_are_numbered_densely"],
+        &["a_delivery_has_its_event", "an_event_is_queued_for_its_endpoints", "events_are_numbered_densely"],
     ),
     (
         "UPDATE call_facts SET from_status = 'ringing' WHERE type = 'event_phone_call_ringing'",

@@ -225,7 +225,9 @@ impl Good<'_> {
             ] {
                 let fits = match member.as_str() {
                     "metadata" => wrong.is_object(),
-                    "note" | "client_reference" | "prompt" | "webhook_url" => wrong.is_string(),
+                    "note" | "client_reference" | "prompt" | "webhook_url" | "description" => {
+                        wrong.is_string()
+                    }
                     _ => false,
                 };
                 if fits {
@@ -396,7 +398,14 @@ async fn every_route_refuses_every_bad_request_clearly_and_changes_nothing() {
     nobody_acts(&app).await;
     let id = app.place().await;
     sid(&app, &id).await;
-    let names = Names::of(&app.client, &app.tenant, id).await;
+    // Of the agent, so that it is found under the agent too.
+    let body = json!({"url": "https://example.com/", "agent_id": app.tenant.agent_id});
+    let made = app.client.post("/api/v1/webhook-endpoints", &body).await;
+    let endpoint = made.json()["id"].clone();
+    let names = Names {
+        endpoint_id: endpoint.as_str().expect("an id").to_owned(),
+        ..Names::of(&app.client, &app.tenant, id).await
+    };
     let token = &app.tenant.token;
     let operations = operations::documented();
     let mut cases = Vec::new();

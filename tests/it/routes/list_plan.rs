@@ -57,7 +57,7 @@ async fn the_list_is_an_index_scan_among_seventy_thousand_calls() {
     let page = call_list::list(&app.app.db, app.tenant.scope, &ongoing, Start::Newest, 50)
         .await
         .expect("calls");
-    assert_eq!(page.len(), 50);
+    assert_eq!(page.calls.len(), 50);
 
     for (filter, index) in [
         (&ongoing, "calls_ongoing"),

@@ -11,6 +11,7 @@ mod calls_create;
 mod calls_end;
 mod calls_list;
 mod calls_watch;
+mod calls_why;
 mod idempotency;
 mod injection;
 mod limits;

@@ -25,6 +25,9 @@ async fn an_endpoint_shows_its_secret_once_and_is_gone_when_deleted() {
         "events": ["event_phone_call_ended", "event_phone_call_billed"],
         "agent_id": app.tenant.agent_id,
         "timeout_seconds": 5,
+        "description": "ours",
+        "ordered": true,
+        "headers": {"X-Gate": "let-me-in"},
     });
 
     let created = app.client.post(PATH, &body).await;
@@ -36,7 +39,7 @@ async fn an_endpoint_shows_its_secret_once_and_is_gone_when_deleted() {
     let agent = app.tenant.agent_id;
     let at = "2026-11-21T09:30:01.000Z";
     let without_secret = format!(
-        r#"{{"id":"{id}","url":"https://example.com/hooks?a=b","events":["event_phone_call_ended","event_phone_call_billed"],"agent_id":"{agent}","timeout_seconds":5,"enabled":true,"disabled_reason":null,"created_at":"{at}""#
+        r#"{{"id":"{id}","url":"https://example.com/hooks?a=b","description":"ours","events":["event_phone_call_ended","event_phone_call_billed"],"agent_id":"{agent}","timeout_seconds":5,"ordered":true,"headers":["x-gate"],"enabled":true,"paused":false,"disabled_reason":null,"failing_since":null,"previous_secret_until":null,"created_at":"{at}""#
     );
     assert_eq!(
         created.text,
@@ -134,7 +137,7 @@ async fn what_cannot_be_an_endpoint_is_refused_by_its_place() {
         (
             json!({"url": URL, "enabled": false}),
             "/enabled",
-            "is not a member of this request, which has: url, events, agent_id, timeout_seconds",
+            "is not a member of this request, which has: url, description, events, agent_id, timeout_seconds, ordered, headers",
         ),
     ]);
     for (body, pointer, message) in wrong {
@@ -169,7 +172,11 @@ async fn who_may_not_see_an_endpoint_cannot_tell_that_it_exists() {
     owner.execute(hire).await.expect("an agent for each");
     let agents = Some(vec![colleague.parse().expect("an id")]);
     let token = app
-        .token(Environment::Live, &[Scope::WebhooksWrite], agents)
+        .token(
+            Environment::Live,
+            &[Scope::WebhooksRead, Scope::WebhooksWrite],
+            agents,
+        )
         .await;
     let restricted = app.client.with_token(Some(&token));
     let stranger = app.client.with_token(Some(&app.stranger.token));

@@ -352,9 +352,8 @@ pub async fn found(
     };
     let endpoint = NewEndpoint {
         url: format!("{}/{name}", receiver.base_url()),
-        events: Vec::new(),
-        agent_id: None,
         timeout_seconds: 15,
+        ..NewEndpoint::default()
     };
     let (endpoint, secret) = webhook_endpoints::create(app, by, &endpoint)
         .await

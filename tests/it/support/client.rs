@@ -44,6 +44,7 @@ impl TestClient {
             // A connection that idles is closed after seconds, perhaps while the next request is on
             // its way: a client would ask again, a test must not.
             idle_per_host: 0,
+            https_only: false,
         };
         let http = Client::new(options).expect("a client");
         Self {

@@ -2,10 +2,13 @@
 //! source as tokens.
 
 pub mod app;
+pub mod bot_api;
 pub mod client;
 pub mod contents;
 pub mod database;
 pub mod elsewhere;
+pub mod event_source;
+pub mod gateway;
 pub mod line;
 pub mod operations;
 pub mod raw;

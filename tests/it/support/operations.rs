@@ -148,12 +148,27 @@ impl Operation {
 
     /// The path with everything filled in; panics for a parameter that is not known here.
     pub fn url(&self, names: &Names) -> String {
+        // The first event of the call.
+        let event_id = format!("evt_{}_1", names.call.replace('-', ""));
         let filled: Vec<&str> = self
             .path
             .split('/')
-            .map(|segment| self.segment(segment, names))
+            .map(|segment| match segment {
+                "{event_id}" => event_id.as_str(),
+                segment => self.segment(segment, names),
+            })
             .collect();
         filled.join("/")
+    }
+
+    /// As [`Operation::url`]; a stream that would not end is asked to.
+    pub fn url_that_ends(&self, names: &Names) -> String {
+        let end = if self.id == "watch_events" {
+            "?timeout=0"
+        } else {
+            ""
+        };
+        self.url(names) + end
     }
 
     fn segment<'a>(&self, segment: &'a str, names: &'a Names) -> &'a str {
@@ -168,6 +183,9 @@ impl Operation {
             "{id}" if self.path.starts_with("/api/v1/provider-accounts/") => &names.account_id,
             "{id}" if self.path.starts_with("/api/v1/phone-numbers/") => &names.number_id,
             "{id}" if self.path.starts_with("/api/v1/webhook-endpoints/") => &names.endpoint_id,
+            // Nobody has a notice in these tests: such an id is nobody's there.
+            "{id}" if self.path.starts_with("/api/v1/notices/") => &names.endpoint_id,
+            "{webhook_id}" => &names.endpoint_id,
             parameter if parameter.starts_with('{') => {
                 panic!("{}: nobody said what {parameter} is", self.title())
             }
@@ -188,7 +206,14 @@ impl Operation {
             "end_call" => json!({"note": "asked for"}),
             "agent_end_call" => json!({"call_sid": names.call}),
             "agent_call" | "session_call" => json!({"to": "+15550101"}),
-            "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
+            "create_notice" => json!({"gateway": {"url": "wss://example.com/agents"}}),
+            "update_notice" => json!({"paused": false}),
+            "create_webhook_endpoint" | "create_agent_webhook" => {
+                json!({"url": "https://example.com/hooks"})
+            }
+            "update_webhook_endpoint" | "update_agent_webhook" => json!({"description": "ours"}),
+            "rotate_webhook_secret" => json!({"overlap_seconds": 3600}),
+            "replay_webhook_deliveries" => json!({"failed_only": true}),
             "create_token" => json!({
                 "name": "x", "scopes": ["calls:read"], "agent_ids": [names.agent_id],
             }),

@@ -6,7 +6,13 @@ use serde::ser::Error as _;
 use super::filter;
 use crate::{
     db::{self, call_list::Start},
-    domain::{CallId, Error, Result, Timestamp, call::CallView, page::Cursor, token::Scope},
+    domain::{
+        CallId, Error, Result, Timestamp,
+        call::CallView,
+        page::Cursor,
+        position::{Position, StreamCursor},
+        token::Scope,
+    },
     http::{
         HttpState,
         answer::Answer,
@@ -33,6 +39,10 @@ pub(in crate::http) struct CallList {
     next_cursor: Option<String>,
     /// When the list was read.
     as_of: Timestamp,
+    /// Send it as `after` to `GET /api/v1/stream` for all that happens after the list was read. Of a
+    /// list with several pages, take the first one's.
+    #[schema(value_type = String, example = "1a2b3-692f1a04")]
+    stream_cursor: StreamCursor,
     /// Only with `include=total` or `skip`.
     total: Option<i64>,
 }
@@ -80,7 +90,8 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let page = filter::page(&query, &filter)?;
     let as_of = state.app.ambient.now();
     let (db, scope) = (&state.app.db, identity.scope);
-    let mut calls = db::call_list::list(db, scope, &filter, page.start, page.limit + 1).await?;
+    let read = db::call_list::list(db, scope, &filter, page.start, page.limit + 1).await?;
+    let (mut calls, horizon) = (read.calls, read.horizon);
     let total = if page.with_total {
         Some(db::call_list::count(db, scope, &filter).await?)
     } else {
@@ -110,6 +121,10 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         has_more,
         next_cursor,
         as_of,
+        stream_cursor: StreamCursor {
+            position: Position::before(horizon),
+            given_at: as_of,
+        },
         total,
     };
     let body = shown.written().map_err(unwritten)?;
@@ -156,6 +171,9 @@ impl CallList {
         serde_json::to_writer(&mut written, &self.next_cursor)?;
         written.extend_from_slice(b",\"as_of\":");
         serde_json::to_writer(&mut written, &self.as_of)?;
+        // Of hexadecimal digits and hyphens: nothing to escape.
+        written
+            .extend_from_slice(format!(",\"stream_cursor\":\"{}\"", self.stream_cursor).as_bytes());
         if let Some(total) = self.total {
             written.extend_from_slice(b",\"total\":");
             serde_json::to_writer(&mut written, &total)?;
@@ -177,6 +195,10 @@ mod tests {
             has_more: next_cursor.is_some(),
             next_cursor: next_cursor.map(str::to_owned),
             as_of: Timestamp::from_unix_millis(0),
+            stream_cursor: StreamCursor {
+                position: Position::before(0x1a2b),
+                given_at: Timestamp::from_unix_millis(16_000),
+            },
             total,
         };
         list.written().unwrap()
@@ -186,7 +208,7 @@ mod tests {
     fn an_empty_page_is_a_whole_object_with_its_members_in_order() {
         assert_eq!(
             list(None, None),
-            r#"{"items":[],"has_more":false,"next_cursor":null,"as_of":"1970-01-01T00:00:00.000Z"}"#
+            r#"{"items":[],"has_more":false,"next_cursor":null,"as_of":"1970-01-01T00:00:00.000Z","stream_cursor":"1a2b-10"}"#
         );
     }
 
@@ -198,7 +220,8 @@ mod tests {
             list,
             json!({
                 "items": [], "has_more": true, "next_cursor": "Y3Vyc29y",
-                "as_of": "1970-01-01T00:00:00.000Z", "total": 7,
+                "as_of": "1970-01-01T00:00:00.000Z", "stream_cursor": "1a2b-10",
+                "total": 7,
             })
         );
     }

@@ -11,6 +11,7 @@ pub(in crate::http) mod get;
 pub(in crate::http) mod list;
 pub(in crate::http) mod receipt;
 pub(in crate::http) mod update;
+pub(in crate::http) mod why;
 
 use crate::{
     db::{self, calls::CallRef},

@@ -1,28 +1,22 @@
 //! `POST /api/v1/webhook-endpoints`: creates a receiver of events.
 
-use std::str::FromStr;
-
 use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 
-use super::view::EndpointView;
+use super::{caller::Caller, check, view::EndpointView};
 use crate::{
-    app::{
-        actor::By,
-        webhook_endpoints::{self, NewEndpoint},
-    },
+    app::webhook_endpoints::{self, NewEndpoint},
     db::admission,
     domain::{
         AgentId, Error, Result,
-        call::FactType,
         token::Scope,
-        webhook::endpoint::{DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS},
+        webhook::{endpoint::DEFAULT_TIMEOUT_SECONDS, headers::Headers},
     },
     http::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Identity, Incoming, MOST_BYTES, Members, parse_json, wrong},
+        extract::{Identity, Incoming, MOST_BYTES, Members, parse_json},
         idempotent,
         v1::finish,
     },
@@ -36,6 +30,9 @@ pub(in crate::http) struct CreateWebhookEndpoint {
     /// https, without credentials, 2,000 characters at most.
     #[schema(example = "https://example.com/hooks/onhook")]
     url: String,
+    /// For people; 500 characters at most.
+    #[serde(default)]
+    description: String,
     /// Only these types; left out or empty: all.
     #[serde(default)]
     #[schema(example = json!(["event_phone_call_ended"]))]
@@ -44,10 +41,24 @@ pub(in crate::http) struct CreateWebhookEndpoint {
     agent_id: Option<AgentId>,
     /// Seconds, 5 to 120, default 15.
     timeout_seconds: Option<i32>,
+    /// Whether an event of a call waits until its predecessors were delivered or given up.
+    #[serde(default)]
+    ordered: bool,
+    /// Headers to send with each event, 20 at most; kept sealed and shown to nobody.
+    #[serde(default)]
+    headers: Headers,
 }
 
 impl Members for CreateWebhookEndpoint {
-    const MEMBERS: &'static [&'static str] = &["url", "events", "agent_id", "timeout_seconds"];
+    const MEMBERS: &'static [&'static str] = &[
+        "url",
+        "description",
+        "events",
+        "agent_id",
+        "timeout_seconds",
+        "ordered",
+        "headers",
+    ];
 }
 
 /// Create a webhook endpoint
@@ -83,8 +94,18 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
     let body = incoming.body(MOST_BYTES).await?;
     let request: CreateWebhookEndpoint = parse_json(&incoming.headers, &body)?;
-    let new = request.checked()?;
-    let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
+    answer(state, incoming, identity, request.checked()?, ROUTE, &body).await
+}
+
+pub(in crate::http::v1) async fn answer(
+    state: &HttpState,
+    incoming: &Incoming,
+    identity: Identity,
+    new: NewEndpoint,
+    route: &'static str,
+    body: &[u8],
+) -> Result<Answer> {
+    let key = idempotent::secret_key(incoming, &identity, route, body)?;
     let task_state = state.clone();
     let task = state
         .app
@@ -99,37 +120,29 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
 }
 
 async fn carry_out(state: &HttpState, identity: &Identity, new: &NewEndpoint) -> Result<Answer> {
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = Caller(identity).by();
     let (row, secret) = webhook_endpoints::create(&state.app, by, new).await?;
+    let headers = webhook_endpoints::header_names(&state.app, by.scope, &row)?;
     Ok(Answer::json(
         StatusCode::CREATED,
-        &EndpointView::of(&row, Some(secret.reveal())),
+        &EndpointView::of(&row, headers, Some(secret.reveal())),
     ))
 }
 
 impl CreateWebhookEndpoint {
-    fn checked(self) -> Result<NewEndpoint> {
-        for (index, name) in self.events.iter().enumerate() {
-            if FactType::from_str(name).is_err() {
-                return Err(wrong(
-                    &format!("/events/{index}"),
-                    "unknown",
-                    "is not an event type of ours; see the list of events in the documentation",
-                ));
-            }
-        }
+    pub(in crate::http::v1) fn checked(self) -> Result<NewEndpoint> {
+        check::events(&self.events)?;
+        check::description(&self.description)?;
         let timeout_seconds = self.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
-        if !(MIN_TIMEOUT_SECONDS..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
-            return Err(wrong("/timeout_seconds", "range", "must be from 5 to 120"));
-        }
+        check::timeout(timeout_seconds)?;
         Ok(NewEndpoint {
             url: self.url,
             events: self.events,
             agent_id: self.agent_id,
             timeout_seconds,
+            description: self.description,
+            headers: self.headers,
+            ordered: self.ordered,
         })
     }
 }

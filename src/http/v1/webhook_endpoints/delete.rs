@@ -2,9 +2,10 @@
 
 use axum::{extract::State, http::StatusCode};
 
+use super::caller::{self, Caller};
 use crate::{
-    app::{actor::By, webhook_endpoints},
-    domain::{Error, ErrorCode, Result, WebhookEndpointId, token::Scope},
+    app::webhook_endpoints::{self, Place, not_found},
+    domain::{Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
 };
 
@@ -30,18 +31,18 @@ pub(in crate::http) async fn delete(State(state): State<HttpState>, incoming: In
 
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
-    let not_found = || {
-        Error::new(
-            ErrorCode::WebhookEndpointNotFound,
-            "There is no such webhook endpoint",
-        )
-    };
-    let id: WebhookEndpointId = incoming.param("id").parse().map_err(|_| not_found())?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
-    let deleted = webhook_endpoints::delete(&state.app, by, id).await?;
+    let caller = Caller(&identity);
+    answer(state, caller, &caller.place(), incoming.param("id")).await
+}
+
+pub(in crate::http::v1) async fn answer(
+    state: &HttpState,
+    caller: Caller<'_>,
+    place: &Place,
+    id: &str,
+) -> Result<Answer> {
+    let id = caller::id(id)?;
+    let deleted = webhook_endpoints::delete(&state.app, caller.by(), place, id).await?;
     deleted
         .then(|| Answer::empty(StatusCode::NO_CONTENT))
         .ok_or_else(not_found)

@@ -3,8 +3,9 @@
 use axum::{extract::State, http::StatusCode};
 use serde::Serialize;
 
-use super::view::EndpointView;
+use super::{caller::Caller, view::EndpointView};
 use crate::{
+    app::webhook_endpoints::{Place, header_names},
     db,
     domain::{Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
@@ -12,6 +13,7 @@ use crate::{
 
 /// The receivers.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = WebhookEndpointList)]
 pub(in crate::http) struct EndpointList<'a> {
     items: Vec<EndpointView<'a>>,
 }
@@ -19,7 +21,7 @@ pub(in crate::http) struct EndpointList<'a> {
 /// List webhook endpoints
 #[utoipa::path(
     get, path = "/api/v1/webhook-endpoints", tag = "Webhooks", operation_id = "list_webhook_endpoints",
-    security(("bearer" = ["webhooks:write"])),
+    security(("bearer" = ["webhooks:read"])),
     responses(
         (status = 200, description = "Oldest first", body = EndpointList<'static>),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
@@ -33,16 +35,21 @@ pub(in crate::http) async fn list(State(state): State<HttpState>, incoming: Inco
 }
 
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
-    let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
-    let rows = db::webhook_endpoints::list(&state.app.db, identity.scope).await?;
-    let visible = |agent| match agent {
-        Some(agent) => identity.caller.may_act_for(agent),
-        None => identity.caller.agent_ids.is_none(),
-    };
+    let identity = incoming.identify(state, Scope::WebhooksRead).await?;
+    let caller = Caller(&identity);
+    answer(state, caller, &caller.place()).await
+}
+
+pub(in crate::http::v1) async fn answer(
+    state: &HttpState,
+    caller: Caller<'_>,
+    place: &Place,
+) -> Result<Answer> {
+    let (app, scope) = (&state.app, caller.by().scope);
+    let rows = db::webhook_endpoints::list(&app.db, scope, place.visible()).await?;
     let items = rows
         .iter()
-        .filter(|row| visible(row.agent_id))
-        .map(|row| EndpointView::of(row, None))
-        .collect();
+        .map(|row| Ok(EndpointView::of(row, header_names(app, scope, row)?, None)))
+        .collect::<Result<_>>()?;
     Ok(Answer::json(StatusCode::OK, &EndpointList { items }))
 }

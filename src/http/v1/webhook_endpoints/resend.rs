@@ -1,0 +1,71 @@
+//! `POST /api/v1/webhook-endpoints/{id}/deliveries/{event_id}/resend`.
+
+use axum::{extract::State, http::StatusCode};
+
+use super::{
+    caller::{self, Caller},
+    deliveries::{self, Queued},
+};
+use crate::{
+    app::webhook_endpoints,
+    db::delivery_log::DeliveryKey,
+    domain::{Result, WebhookEndpointId, token::Scope},
+    http::{
+        HttpState,
+        answer::Answer,
+        error::Problem,
+        extract::{Identity, Incoming, MOST_BYTES},
+        idempotent,
+        v1::finish,
+    },
+};
+
+const ROUTE: &str = "POST /api/v1/webhook-endpoints/{id}/deliveries/{event_id}/resend";
+
+/// Send a delivery again
+///
+/// Whatever became of it. The schedule of attempts begins anew; the event's id is the same.
+#[utoipa::path(
+    post, path = "/api/v1/webhook-endpoints/{id}/deliveries/{event_id}/resend", tag = "Webhooks", operation_id = "resend_webhook_delivery",
+    security(("bearer" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The endpoint's id"), ("event_id" = String, Path, description = "The event's id, `evt_…`"), ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
+    responses(
+        (status = 202, description = "Queued", body = Queued),
+        (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`WEBHOOK_ENDPOINT_NOT_FOUND`, `WEBHOOK_DELIVERY_NOT_FOUND`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`WEBHOOK_ENDPOINT_DISABLED`, `IDEMPOTENCY_IN_PROGRESS`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`IDEMPOTENCY_KEY_REUSED`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::http) async fn resend(
+    State(state): State<HttpState>,
+    mut incoming: Incoming,
+) -> Answer {
+    let result = run(&state, &mut incoming).await;
+    finish(&incoming, result)
+}
+
+async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
+    let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
+    let body = incoming.body(MOST_BYTES).await?;
+    let id = caller::id(incoming.param("id"))?;
+    let delivery = deliveries::key(incoming.param("event_id"));
+    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let operation = carry_out(state, &identity, id, delivery);
+    idempotent::once(state, &identity, key, operation).await
+}
+
+async fn carry_out(
+    state: &HttpState,
+    identity: &Identity,
+    id: WebhookEndpointId,
+    delivery: Option<DeliveryKey>,
+) -> Result<Answer> {
+    let (by, place) = (Caller(identity).by(), Caller(identity).place());
+    let key = webhook_endpoints::resend(&state.app, by, &place, id, delivery).await?;
+    Ok(Answer::json(StatusCode::ACCEPTED, &Queued::of(key)))
+}
