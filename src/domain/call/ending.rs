@@ -72,8 +72,9 @@ fn without_a_word(call: &Call) -> CallStatus {
     }
 }
 
-/// The status of a call of which we have evidence that it was answered. A provider may show one that
-/// was short, or whose hang-up overtook its answer, as one that nobody answered.
+/// The status of a call of which we have evidence that it was answered, at a provider that shows no
+/// answers: it may show one that was short, or whose hang-up overtook its answer, as one that nobody
+/// answered. Of the others' words the last one counts, whichever report comes first.
 fn of_answered(status: CallStatus) -> CallStatus {
     match status {
         CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => CallStatus::Completed,
@@ -98,7 +99,7 @@ impl Draft {
         let answered_at = call
             .answered_at
             .or_else(|| ending.answered_at.map(|at| at.max(call.created_at)));
-        let status = if call.answered_at.is_some() {
+        let status = if call.answered_at.is_some() && !call.provider.shows_answers() {
             of_answered(ending.status)
         } else {
             ending.status

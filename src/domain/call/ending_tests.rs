@@ -158,15 +158,17 @@ fn an_adopted_call_begins_as_far_as_it_had_come() {
 }
 
 #[test]
-fn a_call_that_was_answered_ends_as_one_whatever_its_provider_makes_of_it() {
+fn a_call_that_was_answered_ends_as_one_where_its_provider_shows_no_answers() {
     for (told, kept) in [
         (CallStatus::Busy, CallStatus::Completed),
         (CallStatus::NoAnswer, CallStatus::Completed),
         (CallStatus::Canceled, CallStatus::Completed),
         (CallStatus::Failed, CallStatus::Failed),
     ] {
+        let mut talking = talking();
+        talking.provider = ProviderKind::Telnyx;
         let seen = seen(over(told, Some(0)), Some(at(25)), Source::Fetch);
-        let call = Event::Seen(seen).change(&talking(), at(30)).call;
+        let call = Event::Seen(seen).change(&talking, at(30)).call;
         assert_eq!(call.status, kept);
         assert_eq!(call.ended_reason, Some(EndReason::of_natural_end(kept)));
         assert_eq!(broken_constraints(&call), [""; 0], "{told:?}");
