@@ -5,14 +5,15 @@ use crate::{
     db::{self, calls::AuditRow},
     domain::{
         AgentId, AuditEntryId, Error, ErrorCode, OrgScope, Result,
-        token::{Caller, Scope},
+        token::{Caller, Principal, Scope},
     },
 };
 
 /// Who does something, and from where.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// A program with an API token, or on the machine itself in local mode.
+    /// A program with an API token, a person with a session, or whoever is on the machine itself
+    /// in local mode.
     Token {
         caller: Caller,
         address: Option<String>,
@@ -31,9 +32,11 @@ impl Actor {
     /// The name in events, receipts and the audit log.
     pub fn name(&self) -> String {
         match self {
-            Self::Token { caller, .. } => caller
-                .token_id
-                .map_or_else(|| "local".to_owned(), |id| format!("token:{id}")),
+            Self::Token { caller, .. } => match caller.principal {
+                Principal::Token(id) => format!("token:{id}"),
+                Principal::Person { person_id, .. } => format!("person:{person_id}"),
+                Principal::Local => "local".to_owned(),
+            },
             Self::Admin { .. } => "admin".to_owned(),
             Self::System(rule) => format!("system:{rule}"),
         }
@@ -109,13 +112,17 @@ pub fn authorize(caller: &Caller, scope: Scope) -> Result<()> {
     if caller.scopes.contains(&scope) {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorCode::ScopeMissing,
-        format!(
-            "The token lacks the scope {}; use a token that has it",
-            scope.as_str()
+    let scope = scope.as_str();
+    let detail = match caller.principal {
+        Principal::Person { role, .. } => format!(
+            "Your role, {}, lacks the scope {scope}; ask somebody whose role has it",
+            role.as_str()
         ),
-    ))
+        Principal::Token(_) | Principal::Local => {
+            format!("The token lacks the scope {scope}; use a token that has it")
+        }
+    };
+    Err(Error::new(ErrorCode::ScopeMissing, detail))
 }
 
 /// What one organisation's actor does to one of its things.

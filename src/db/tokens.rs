@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Db;
 use crate::domain::{
     AgentId, OrgScope, OrganizationId, Result, Timestamp, TokenId,
-    token::{Caller, Environment, Scope},
+    token::{Caller, Environment, Principal, Scope},
 };
 
 /// A token to store: its digest and what it may do.
@@ -46,7 +46,7 @@ pub async fn find_caller(db: &Db, digest: &[u8; 32], now: Timestamp) -> Result<O
         .await?;
     Ok(row.map(|row| Caller {
         organization_id: row.organization_id,
-        token_id: Some(row.id),
+        principal: Principal::Token(row.id),
         environment: row.environment,
         // A scope that this version does not know grants nothing.
         scopes: row
