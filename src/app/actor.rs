@@ -125,6 +125,20 @@ pub fn authorize(caller: &Caller, scope: Scope) -> Result<()> {
     Err(Error::new(ErrorCode::ScopeMissing, detail))
 }
 
+/// Asks for a verified account: ending by `terminate`, keys and invitations need one.
+///
+/// # Errors
+/// `ACCOUNT_NOT_VERIFIED`.
+pub fn ask_verified(caller: &Caller) -> Result<()> {
+    if caller.verified {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::AccountNotVerified,
+        "This needs a verified account: confirm your e-mail address, or have the organisation verified",
+    ))
+}
+
 /// What one organisation's actor does to one of its things.
 #[derive(Clone, Copy, Debug)]
 pub struct By<'a> {

@@ -1,4 +1,5 @@
-//! Who is calling: tokens looked up by their digest, remembered for two seconds.
+//! Which program is calling: tokens looked up by their digest, remembered for two seconds. People are
+//! recognised in `people::access`.
 //!
 //! Two seconds is how long a revoked token may still work (guarantee: revocation within 2 s). A
 //! text whose checksum is wrong costs no look-up; an unknown token is not remembered.

@@ -12,7 +12,10 @@ pub mod callers;
 pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
+pub mod invitations;
+pub mod members;
 pub mod organizations;
+pub mod people;
 pub mod provider_accounts;
 pub mod webhook_endpoints;
 
@@ -42,6 +45,8 @@ pub struct App {
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
     pub ends: calls::ends::Ends,
+    pub people: people::People,
+    pub mail: people::mails::MailSettings,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
     draining: Arc<AtomicBool>,
@@ -54,6 +59,7 @@ pub struct Parts {
     pub keys: KeyRing,
     pub pepper: Pepper,
     pub fast_lane: FastLane,
+    pub mail: people::mails::MailSettings,
     pub allow_loopback: bool,
 }
 
@@ -69,6 +75,8 @@ impl App {
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
             ends: calls::ends::Ends::default(),
+            people: people::People::default(),
+            mail: parts.mail,
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Durat
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Jobs, Keys, Log, Providers, VARIABLES};
+use super::{Config, Database, Http, Jobs, Keys, Log, Mail, Providers, VARIABLES, mail};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
     domain::OrganizationId,
@@ -74,6 +74,7 @@ impl Reading {
         let keys = self.keys();
         let providers = self.providers();
         let jobs = self.jobs();
+        let mail = self.mail();
         let log = self.log();
         Some(Config {
             database: database?,
@@ -81,6 +82,7 @@ impl Reading {
             keys: keys?,
             providers: providers?,
             jobs: jobs?,
+            mail,
             log: log?,
         })
     }
@@ -196,6 +198,15 @@ impl Reading {
         let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
         Some(Jobs {
             deliver_webhooks: deliver?,
+        })
+    }
+
+    fn mail(&mut self) -> Option<Mail> {
+        let from = self.parse("ONHOOK_MAIL_FROM", mail::FROM_MUST, mail::from);
+        let way = self.optional("ONHOOK_MAIL_URL", mail::URL_MUST, mail::way);
+        Some(Mail {
+            way: way?,
+            from: from?,
         })
     }
 

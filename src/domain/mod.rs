@@ -16,6 +16,7 @@ pub mod error;
 pub mod ids;
 pub mod job;
 pub mod mail;
+pub mod membership;
 pub mod page;
 pub mod password;
 pub mod person;

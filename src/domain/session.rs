@@ -9,10 +9,10 @@ use super::{OrganizationId, PersonId, SessionId, Timestamp};
 pub const ACCESS: Duration = Duration::minutes(15);
 
 /// A session that is not refreshed for so long is over.
-const IDLE: Duration = Duration::days(14);
+pub const IDLE: Duration = Duration::days(14);
 
 /// A session is over then, however often it was refreshed.
-const LONGEST: Duration = Duration::days(90);
+pub const LONGEST: Duration = Duration::days(90);
 
 /// When a session that began at `began` and is used at `now` is over unless it is refreshed.
 pub fn expires_at(began: Timestamp, now: Timestamp) -> Timestamp {

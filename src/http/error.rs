@@ -9,21 +9,32 @@ use crate::domain::{Error, ErrorCode, error::FieldProblem};
 /// The HTTP status of each code.
 pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidRequest | ErrorCode::CursorInvalid => StatusCode::BAD_REQUEST,
-        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorCode::ScopeMissing | ErrorCode::AccountNotVerified => StatusCode::FORBIDDEN,
+        ErrorCode::InvalidRequest | ErrorCode::CursorInvalid | ErrorCode::LinkInvalid => {
+            StatusCode::BAD_REQUEST
+        }
+        ErrorCode::Unauthenticated | ErrorCode::LoginFailed => StatusCode::UNAUTHORIZED,
+        ErrorCode::ScopeMissing | ErrorCode::AccountNotVerified | ErrorCode::RoleTooLow => {
+            StatusCode::FORBIDDEN
+        }
         ErrorCode::RouteNotFound
         | ErrorCode::CallNotFound
         | ErrorCode::AgentNotFound
         | ErrorCode::ProviderAccountNotFound
         | ErrorCode::PhoneNumberNotFound
-        | ErrorCode::WebhookEndpointNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::WebhookEndpointNotFound
+        | ErrorCode::OrganizationNotFound
+        | ErrorCode::MemberNotFound
+        | ErrorCode::InvitationNotFound
+        | ErrorCode::SessionNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
         | ErrorCode::CallStatusMismatch
         | ErrorCode::AgentNotPublished
         | ErrorCode::DuplicateReference
+        | ErrorCode::LastOwner
+        | ErrorCode::MemberExists
+        | ErrorCode::AccountExists
         | ErrorCode::IdempotencyInProgress => StatusCode::CONFLICT,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -32,9 +43,11 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         }
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ProviderError => StatusCode::BAD_GATEWAY,
-        ErrorCode::ProviderUnavailable | ErrorCode::Draining | ErrorCode::DatabaseUnavailable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorCode::ProviderUnavailable
+        | ErrorCode::Draining
+        | ErrorCode::MailNotConfigured
+        | ErrorCode::Overloaded
+        | ErrorCode::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -13,6 +13,8 @@
 //! | reconciliation | calls whose truth must be asked again, limits, old keys | every 15 s |
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
+//! | mails | mails to people | every second |
+//! | what is over | old sessions, links and keys of people | every minute |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;
@@ -22,6 +24,7 @@ mod hunts;
 mod kinds;
 mod listeners;
 mod loops;
+mod mails;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -40,7 +43,7 @@ use crate::{
         CallId, Error, OrgScope, ProviderAccountId, Result, job::LeasedJob,
         provider::ProviderAnswer,
     },
-    outbound,
+    outbound::{self, mail::Mailer},
     providers::{Account, Credentials, Registry},
     telemetry::Metrics,
 };
@@ -78,6 +81,7 @@ pub struct Jobs {
     app: App,
     providers: Arc<Registry>,
     webhooks: outbound::Client,
+    mailer: Option<Mailer>,
     metrics: Arc<Metrics>,
     /// The URL under which providers reach us, without a trailing slash.
     public_url: Arc<str>,
@@ -96,6 +100,8 @@ pub struct Parts {
     pub app: App,
     pub providers: Arc<Registry>,
     pub webhooks: outbound::Client,
+    /// `None`: nothing is mailed.
+    pub mailer: Option<Mailer>,
     pub metrics: Arc<Metrics>,
     pub public_url: Arc<str>,
     pub bounds: Bounds,
@@ -108,6 +114,7 @@ impl Jobs {
             app: parts.app.for_workers(),
             providers: parts.providers,
             webhooks: parts.webhooks,
+            mailer: parts.mailer,
             metrics: parts.metrics,
             public_url: parts.public_url,
             bounds,

@@ -4,10 +4,12 @@
 mod body;
 mod json;
 mod local;
+mod person;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
 pub(super) use json::{Members, object, parse as parse_json, parse_lenient as parse_json_lenient};
+pub(super) use person::PersonIdentity;
 pub(super) use query::Query;
 
 use std::{
@@ -23,7 +25,7 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers},
+    app::{Actor, actor, callers, people},
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -107,16 +109,32 @@ impl Incoming {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Identifies the caller and checks that its token has `scope`.
+    /// Identifies the caller, a program by its API token or a person by an access token, and checks
+    /// that it may do what `scope` says.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`.
+    /// `UNAUTHENTICATED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`; for people also
+    /// `ORGANIZATION_NOT_FOUND` and `INVALID_REQUEST`, when it cannot be told which organisation is
+    /// meant.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
+        let identity = self.identify_member(state).await?;
+        actor::authorize(&identity.caller, scope)?;
+        Ok(identity)
+    }
+
+    /// As [`Incoming::identify`], for what any caller of the organisation may do.
+    ///
+    /// # Errors
+    /// As [`Incoming::identify`], but never `SCOPE_MISSING`.
+    pub(super) async fn identify_member(&self, state: &HttpState) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
-        let caller = callers::identify(&state.app, token).await?;
+        let caller = if token.starts_with("ohk_") {
+            callers::identify(&state.app, token).await?
+        } else {
+            people::identify(&state.app, token, self.named_organization()?).await?
+        };
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
-        actor::authorize(&caller, scope)?;
         Ok(self.identity_of(caller))
     }
 
