@@ -30,7 +30,13 @@
 //! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
 //! | what a token may do | `domain/token.rs` |
-//! | who is calling | `app/callers.rs`, `http/extract/mod.rs` |
+//! | who is calling | `app/callers.rs`, `app/people/access.rs`, `http/extract/mod.rs` |
+//! | what a role may do, who may give it | `domain/role.rs` |
+//! | how somebody logs in, goes on, is thrown out | `app/people/log_in.rs`, `db/sessions.rs` |
+//! | how often strangers may try | `domain/throttle.rs`, `migrations/0014_people.sql` |
+//! | how passwords are hashed, and how many at once | `crypto/password_hash.rs`, `app/people/hashing.rs` |
+//! | the keys of people's access tokens | `crypto/access_token.rs`, `app/people/access.rs` |
+//! | what a mail says, how it is sent | `domain/mail.rs`, `jobs/mails.rs`, `outbound/mail.rs` |
 //! | every route on one screen | `http/router.rs` |
 //! | the strings that a drop-in route answers | `http/dropin/` |
 //! | the JSON of a call | `domain/call/view.rs` |

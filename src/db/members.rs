@@ -128,25 +128,3 @@ pub async fn change(
         .await?;
     Ok(changed == 1)
 }
-
-/// Makes somebody an owner: the operator's command line.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
-pub async fn add(db: &Db, scope: OrgScope, id: PersonId, role: Role, now: Timestamp) -> Result<()> {
-    db.run(
-        "add a member",
-        sqlx::query!(
-            "/* db::members::add */ INSERT INTO members (organization_id, person_id, role, created_at)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT (organization_id, person_id) DO UPDATE SET role = excluded.role",
-            scope.id() as OrganizationId,
-            id as PersonId,
-            role.as_str(),
-            now as Timestamp
-        )
-        .execute(&db.pool),
-    )
-    .await?;
-    Ok(())
-}

@@ -19,6 +19,8 @@ use super::{answer::Answer, router};
     tags(
         (name = "Calls", description = "Place, list, watch and end calls"),
         (name = "Webhooks", description = "Receivers of events"),
+        (name = "Organizations", description = "Organisations, members, invitations"),
+        (name = "People", description = "Accounts, logins, sessions"),
         (name = "Drop-in", description = "Routes that answer as other products' do"),
         (name = "Callbacks", description = "For providers"),
         (name = "Operations", description = "Health"),
@@ -31,9 +33,16 @@ struct Schemes;
 impl Modify for Schemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some("An API token: `ohk_live_…` or `ohk_test_…`".to_owned());
+        bearer.description = Some(
+            "An API token, `ohk_live_…` or `ohk_test_…`, or the access token of a person"
+                .to_owned(),
+        );
+        let mut person = Http::new(HttpAuthScheme::Bearer);
+        person.bearer_format = Some("JWT".to_owned());
+        person.description = Some("The access token of a person, from a login".to_owned());
         if let Some(components) = &mut document.components {
             components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+            components.add_security_scheme("person", SecurityScheme::Http(person));
             let header = ApiKeyValue::with_description("X-Admin-Token", "The node's `ADMIN_TOKEN`");
             let admin = SecurityScheme::ApiKey(ApiKey::Header(header));
             components.add_security_scheme("admin", admin);

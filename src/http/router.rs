@@ -9,8 +9,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
-    pages::error_codes,
-    v1::{calls, webhook_endpoints},
+    pages::{account, error_codes},
+    v1::{auth, calls, invitations, members, organizations, sessions, webhook_endpoints},
 };
 
 /// Everything that is documented.
@@ -36,6 +36,32 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             webhook_endpoints::create::create
         ))
         .routes(routes!(webhook_endpoints::delete::delete))
+        // Programs with a token, and people: the organisation and its members
+        .routes(routes!(
+            organizations::get::get,
+            organizations::update::update
+        ))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::update::update, members::delete::delete))
+        .routes(routes!(
+            invitations::list::list,
+            invitations::create::create
+        ))
+        .routes(routes!(invitations::delete::delete))
+        // People, about themselves
+        .routes(routes!(organizations::list::list))
+        .routes(routes!(invitations::accept::accept))
+        .routes(routes!(sessions::list::list))
+        .routes(routes!(sessions::delete::delete))
+        .routes(routes!(auth::change_password::change_password))
+        // People who have not said who they are
+        .routes(routes!(auth::register::register))
+        .routes(routes!(auth::verify_email::verify_email))
+        .routes(routes!(auth::login::login))
+        .routes(routes!(auth::refresh::refresh))
+        .routes(routes!(auth::logout::logout))
+        .routes(routes!(auth::forgot_password::forgot_password))
+        .routes(routes!(auth::reset_password::reset_password))
         // Programs with a token: as other products answer
         .routes(routes!(dropin::agent_end_call::end_call))
         .routes(routes!(dropin::agent_call::call))
@@ -70,6 +96,7 @@ pub fn router(
     let router: Router = documented
         .merge(pages)
         .route("/docs/errors", get(error_codes))
+        .route("/account", get(account))
         .fallback(callbacks::nowhere)
         .method_not_allowed_fallback(callbacks::wrong_method)
         .layer(middleware::from_fn_with_state(

@@ -11,7 +11,10 @@ use std::{
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    message::{
+        Body, Mailbox,
+        header::{ContentTransferEncoding, ContentType},
+    },
 };
 
 use crate::domain::{MailId, Timestamp, mail::Mail};
@@ -137,8 +140,19 @@ impl Mailer {
             .message_id(Some(format!("<{id}@{domain}>")))
             .subject(&mail.subject)
             .header(ContentType::TEXT_PLAIN)
-            .body(mail.text.clone())
+            .body(body(&mail.text))
             .map_err(|error| MailFailure::for_good(error.to_string()))
+    }
+}
+
+/// Plain ASCII goes as it is, so that a link can be copied from a file; `lettre` would wrap lines of
+/// more than 76 characters. Ours are far below the 998 of RFC 5322 section 2.1.1.
+fn body(text: &str) -> Body {
+    if text.is_ascii() {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text.to_owned())
     }
 }
 

@@ -20,6 +20,7 @@ mod invariants;
 mod jobs;
 mod migrations;
 mod openapi;
+mod people;
 mod permissions;
 mod routes;
 mod support;

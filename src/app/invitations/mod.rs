@@ -118,10 +118,10 @@ pub async fn accept(
     app: &App,
     visitor: &Visitor,
     person: &PersonByToken,
-    token: Option<SecretText>,
+    token: &SecretText,
     scope: impl FnOnce(OrganizationId) -> OrgScope,
 ) -> Result<(OrganizationId, Role)> {
-    let digest = app.pepper.digest_secret(&token.ok_or_else(not_found)?);
+    let digest = app.pepper.digest_secret(token);
     let now = app.ambient.now();
     let accepted = db::invitations::accept(&app.db, &digest, person.person_id, now)
         .await?

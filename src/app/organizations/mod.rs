@@ -1,10 +1,15 @@
 //! What an operator does to organisations: found one, give it tokens and accounts.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::App;
+use super::{App, actor::By};
 use crate::{
-    db::{self, organizations::NewPhoneNumber, provider_accounts::AccountRow, tokens::NewToken},
+    db::{
+        self,
+        organizations::{NewPhoneNumber, OrganizationRow},
+        provider_accounts::AccountRow,
+        tokens::NewToken,
+    },
     domain::{
         AgentId, Error, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId, RateCardId,
         Result, TokenId,
@@ -47,6 +52,22 @@ pub async fn found(app: &App, name: &str, settings: &AgentSettings) -> Result<Fo
         organization_id,
         agent_id,
     })
+}
+
+/// Gives an organisation another name.
+///
+/// # Errors
+/// `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.
+pub async fn rename(app: &App, by: By<'_>, name: &str) -> Result<OrganizationRow> {
+    let (organization, before) = db::organizations::rename(&app.db, by.scope, name)
+        .await?
+        .ok_or_else(super::people::organization_not_found)?;
+    let detail = json!({"before": {"name": before}, "after": {"name": name}});
+    let subject = by.scope.id().to_string();
+    by.actor
+        .record(app, by.scope, "organization.update", &subject, detail)
+        .await?;
+    Ok(organization)
 }
 
 /// What a new token may do.

@@ -4,12 +4,9 @@
 //! signs only after every node has had the time to read it, and an old one verifies until nothing
 //! that it signed is good any more: so a key is replaced without a request that fails.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use time::Duration;
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
@@ -30,23 +27,23 @@ use crate::{
 };
 
 /// How old the keys may be that a node knows.
-const READ_EVERY: Duration = Duration::from_secs(5);
+const READ_EVERY: Duration = Duration::seconds(5);
 
 /// A token of an unknown key is a reason to read the keys anew, but not for every such token.
-const READ_FOR_UNKNOWN: Duration = Duration::from_millis(200);
+const READ_FOR_UNKNOWN: Duration = Duration::milliseconds(200);
 
 /// A new key signs so much later, twice as long as a node may not know of it.
-const SIGNS_AFTER: time::Duration = time::Duration::seconds(10);
+const SIGNS_AFTER: Duration = Duration::seconds(10);
 
 /// A key is replaced when it is so old, by whichever node signs next.
-const REPLACED_AFTER: time::Duration = time::Duration::days(30);
+const REPLACED_AFTER: Duration = Duration::days(30);
 
 /// Keys that this node knows. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Keys(Arc<RwLock<Option<Arc<Known>>>>);
 
 struct Known {
-    read_at: Instant,
+    read_at: Timestamp,
     /// Newest first.
     signing: Vec<(Timestamp, SigningKey)>,
     verifying: HashMap<Uuid, VerifyingKey>,
@@ -56,10 +53,11 @@ impl Keys {
     /// The keys, read no longer ago than `age` ago. While the database does not answer, the ones that
     /// are known go on.
     async fn known(&self, app: &App, age: Duration) -> Result<Arc<Known>> {
+        let now = app.ambient.now();
         let fresh = |known: &Option<Arc<Known>>| {
             known
                 .as_ref()
-                .filter(|known| known.read_at.elapsed() < age)
+                .filter(|known| now.since(known.read_at).abs() < age)
                 .map(Arc::clone)
         };
         if let Some(known) = fresh(&*self.0.read().await) {
@@ -127,7 +125,7 @@ impl Keys {
 
 async fn read(app: &App) -> Result<Known> {
     let mut known = Known {
-        read_at: Instant::now(),
+        read_at: app.ambient.now(),
         signing: Vec::new(),
         verifying: HashMap::new(),
     };
@@ -173,7 +171,7 @@ pub async fn rotate_key(app: &App) -> Result<()> {
     let known = app.people.keys.known(app, READ_EVERY).await?;
     // The first key of all is needed at once.
     let after = if known.signing.is_empty() {
-        time::Duration::ZERO
+        Duration::ZERO
     } else {
         SIGNS_AFTER
     };

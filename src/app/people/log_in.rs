@@ -111,14 +111,13 @@ pub async fn log_in(app: &App, visitor: &Visitor, shown: &Credentials) -> Result
 pub async fn refresh(
     app: &App,
     visitor: &Visitor,
-    shown: Option<SecretText>,
+    shown: &SecretText,
     organization_id: Option<OrganizationId>,
 ) -> Result<Tokens> {
-    let shown = shown.ok_or_else(session_over)?;
     let now = app.ambient.now();
     let next = SecretText::new(SecretKind::Refresh, app.ambient.entropy.bytes());
     let refresh = Refresh {
-        digest: app.pepper.digest_secret(&shown),
+        digest: app.pepper.digest_secret(shown),
         next: app.pepper.digest_secret(&next),
         preferred_organization: organization_id,
         now,

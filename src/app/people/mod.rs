@@ -21,7 +21,7 @@ use crate::{
     db::{self, calls::AuditRow},
     domain::{
         AuditEntryId, Error, ErrorCode, PersonId, Result, SessionId, membership::Standing,
-        throttle::Rate,
+        person::EmailAddress, throttle::Rate,
     },
 };
 
@@ -122,6 +122,14 @@ async fn count_try(app: &App, tries: &[(&str, &[&str], Rate)]) -> Result<()> {
 /// `RATE_LIMITED`, `DATABASE_UNAVAILABLE`.
 pub(super) async fn count_mail(app: &App, email_key: &str, rate: Rate) -> Result<()> {
     count_try(app, &[("mail", &[email_key], rate)]).await
+}
+
+/// Where the mails of the account with this address go: to the address as its owner wrote it, since
+/// another spelling may be another mailbox. The same look-up whether there is an account or not.
+async fn mailbox(app: &App, typed: &EmailAddress) -> Result<EmailAddress> {
+    let known = db::people::find_by_email(&app.db, typed).await?;
+    let known = known.and_then(|person| person.email.parse().ok());
+    Ok(known.unwrap_or_else(|| typed.clone()))
 }
 
 /// What is known of a person is asked anew by the next request to this node.

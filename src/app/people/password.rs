@@ -1,7 +1,7 @@
 //! Changing a password, and setting one by mail.
 
 use super::{
-    App, PersonByToken, Visitor, count_mail, count_try, link_invalid,
+    App, PersonByToken, Visitor, count_mail, count_try, link_invalid, mailbox,
     mails::{self, Purpose, sealed},
     needs_mail,
 };
@@ -40,7 +40,11 @@ pub async fn forgot(app: &App, visitor: &Visitor, email: &EmailAddress) -> Resul
     let (digest, link) = mails::link(app, Purpose::ResetPassword);
     let offer = LinkMail {
         digest,
-        mail: sealed(app, email, Occasion::Reset { link: &link })?,
+        mail: sealed(
+            app,
+            &mailbox(app, email).await?,
+            Occasion::Reset { link: &link },
+        )?,
         now: app.ambient.now(),
         good_for: RESET,
     };
@@ -54,15 +58,17 @@ pub async fn forgot(app: &App, visitor: &Visitor, email: &EmailAddress) -> Resul
 pub async fn reset(
     app: &App,
     visitor: &Visitor,
-    token: Option<SecretText>,
+    token: &SecretText,
     password: String,
 ) -> Result<()> {
-    let digest = app.pepper.digest_secret(&token.ok_or_else(link_invalid)?);
+    // What can be said of the password alone comes first: it tells nothing of the link.
+    chosen("/password", password.clone(), None)?;
+    let digest = app.pepper.digest_secret(token);
     let person = db::people::find_by_reset_link(&app.db, &digest, app.ambient.now())
         .await?
         .ok_or_else(link_invalid)?;
     let email = address(&person)?;
-    let password = chosen("/password", password, &email)?;
+    let password = chosen("/password", password, Some(&email))?;
     let hash = app.people.hashing.hash(&app.ambient, &password).await?;
     let notice = sealed(app, &email, Occasion::PasswordChanged)?;
     let now = app.ambient.now();
@@ -99,7 +105,7 @@ pub async fn change(
         .await?
         .ok_or_else(wrong)?;
     let email = address(&person)?;
-    let new = chosen("/new_password", new, &email)?;
+    let new = chosen("/new_password", new, Some(&email))?;
     let hashing = &app.people.hashing;
     let before = &person.password_hash;
     if !hashing.is(&app.ambient, &present, Some(before)).await? {
@@ -126,9 +132,13 @@ pub async fn change(
 ///
 /// # Errors
 /// `VALIDATION_FAILED`, naming `pointer`.
-pub fn chosen(pointer: &'static str, text: String, email: &EmailAddress) -> Result<Password> {
-    Password::chosen(text, &email.key())
-        .map_err(|problem| Error::field(pointer, "password", problem))
+pub fn chosen(
+    pointer: &'static str,
+    text: String,
+    email: Option<&EmailAddress>,
+) -> Result<Password> {
+    let key = email.map(EmailAddress::key).unwrap_or_default();
+    Password::chosen(text, &key).map_err(|problem| Error::field(pointer, "password", problem))
 }
 
 fn address(person: &PersonRow) -> Result<EmailAddress> {

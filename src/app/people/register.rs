@@ -1,21 +1,25 @@
 //! Registering, and confirming the address.
 
+use serde_json::json;
+
 use super::{
-    App, Visitor, count_mail, count_try, link_invalid,
+    App, Visitor, count_mail, count_try, link_invalid, mailbox,
     mails::{self, Purpose},
     needs_mail,
 };
 use crate::{
+    app::Actor,
     db::{
         self,
-        people::{InvitedRegistration, Registration},
+        people::{InvitedRegistration, NewMember, Registration},
     },
     domain::{
-        AgentId, Error, ErrorCode, OrganizationId, PersonId, Result,
+        AgentId, Error, ErrorCode, OrgScope, OrganizationId, PersonId, Result,
         agent::AgentSettings,
         mail::Occasion,
         password::Password,
         person::{EmailAddress, name_problem},
+        role::Role,
         secret_text::SecretText,
         throttle,
     },
@@ -88,6 +92,7 @@ async fn register_founder(
     let (reset_digest, reset) = mails::link(app, Purpose::ResetPassword);
     let settings = serde_json::to_value(AgentSettings::default())
         .map_err(|error| Error::internal("write an agent's settings", error))?;
+    let owner = mailbox(app, &new.email).await?;
     let registration = Registration {
         person_id: PersonId(app.ambient.entropy.uuid()),
         email: &new.email,
@@ -101,7 +106,7 @@ async fn register_founder(
         verify_digest,
         verify_mail: mails::sealed(app, &new.email, Occasion::Verify { link: &verify })?,
         reset_digest,
-        reset_mail: mails::sealed(app, &new.email, Occasion::Registered { link: &reset })?,
+        reset_mail: mails::sealed(app, &owner, Occasion::Registered { link: &reset })?,
     };
     if let Some(person_id) = db::people::register(&app.db, &registration).await? {
         visitor.record(app, person_id, "person.register").await?;
@@ -148,13 +153,51 @@ async fn register_invited(
     visitor.record(app, person_id, "invitation.accept").await
 }
 
+/// Somebody whom the operator vouches for.
+#[derive(Debug)]
+pub struct ByOperator {
+    pub email: EmailAddress,
+    pub name: String,
+    pub password: Password,
+}
+
+/// Makes somebody a member with this role; an address that has an account keeps name and password.
+///
+/// # Errors
+/// `VALIDATION_FAILED` (name), `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.
+pub async fn by_operator(
+    app: &App,
+    scope: OrgScope,
+    new: &ByOperator,
+    role: Role,
+) -> Result<PersonId> {
+    check_name("/name", &new.name)?;
+    if db::organizations::find(&app.db, scope).await?.is_none() {
+        return Err(super::organization_not_found());
+    }
+    let hash = app.people.hashing.hash(&app.ambient, &new.password).await?;
+    let person = NewMember {
+        person_id: PersonId(app.ambient.entropy.uuid()),
+        email: &new.email,
+        name: &new.name,
+        password_hash: &hash,
+        role,
+        now: app.ambient.now(),
+    };
+    let person_id = db::people::create_member(&app.db, scope, &person).await?;
+    let detail = json!({"after": {"role": role}});
+    Actor::System("operator")
+        .record(app, scope, "member.create", &person_id.to_string(), detail)
+        .await?;
+    Ok(person_id)
+}
+
 /// Confirms an address by what was mailed to it.
 ///
 /// # Errors
 /// `LINK_INVALID`, `DATABASE_UNAVAILABLE`.
-pub async fn verify_email(app: &App, visitor: &Visitor, token: Option<SecretText>) -> Result<()> {
-    let token = token.ok_or_else(link_invalid)?;
-    let digest = app.pepper.digest_secret(&token);
+pub async fn verify_email(app: &App, visitor: &Visitor, token: &SecretText) -> Result<()> {
+    let digest = app.pepper.digest_secret(token);
     let person_id = db::people::verify_email(&app.db, &digest, app.ambient.now())
         .await?
         .ok_or_else(link_invalid)?;

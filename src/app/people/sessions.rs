@@ -13,11 +13,8 @@ const KEPT: time::Duration = time::Duration::days(30);
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn log_out(app: &App, visitor: &Visitor, refresh: Option<SecretText>) -> Result<()> {
-    let Some(refresh) = refresh else {
-        return Ok(());
-    };
-    let digest = app.pepper.digest_secret(&refresh);
+pub async fn log_out(app: &App, visitor: &Visitor, refresh: &SecretText) -> Result<()> {
+    let digest = app.pepper.digest_secret(refresh);
     let ended = db::sessions::end_by_token(&app.db, &digest, app.ambient.now()).await?;
     if let Some((session_id, person_id)) = ended {
         forget(app, session_id, person_id).await;

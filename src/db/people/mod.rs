@@ -7,7 +7,9 @@ use time::Duration;
 use super::{Db, mails::NewMail};
 use crate::domain::{PersonId, Result, SessionId, Timestamp, person::EmailAddress};
 
-pub use register::{InvitedRegistration, Registration, register, register_invited};
+pub use register::{
+    InvitedRegistration, NewMember, Registration, create_member, register, register_invited,
+};
 
 /// A person as the account is looked up by its address.
 #[derive(Clone, Debug)]

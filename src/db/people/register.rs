@@ -2,7 +2,10 @@
 
 use crate::{
     db::{Db, mails::NewMail},
-    domain::{AgentId, OrganizationId, PersonId, Result, Timestamp, mail, person::EmailAddress},
+    domain::{
+        AgentId, OrgScope, OrganizationId, PersonId, Result, Timestamp, mail, person::EmailAddress,
+        role::Role,
+    },
 };
 
 /// Somebody who registers, with everything that may come of it: which of it does is decided by the
@@ -166,4 +169,50 @@ pub async fn register_invited(
         )
         .await?;
     Ok(row.map(|row| (row.person_id, row.organization_id)))
+}
+
+/// Somebody whom the operator makes a member.
+#[derive(Debug)]
+pub struct NewMember<'a> {
+    pub person_id: PersonId,
+    pub email: &'a EmailAddress,
+    pub name: &'a str,
+    pub password_hash: &'a str,
+    pub role: Role,
+    pub now: Timestamp,
+}
+
+/// Makes a member of an account with this address, which counts as confirmed and is made where there
+/// is none. Whose it is.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn create_member(db: &Db, scope: OrgScope, new: &NewMember<'_>) -> Result<PersonId> {
+    db.run(
+        "make somebody a member",
+        sqlx::query_scalar!(
+            r#"/* db::people::create_member */ WITH person AS (
+                INSERT INTO people AS p (id, email, email_key, name, password_hash, created_at,
+                    email_verified_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $6)
+                ON CONFLICT (email_key) DO UPDATE
+                SET email_verified_at = coalesce(p.email_verified_at, excluded.email_verified_at)
+                RETURNING id
+            )
+            INSERT INTO members (organization_id, person_id, role, created_at)
+            SELECT $7, id, $8, $6 FROM person
+            ON CONFLICT (organization_id, person_id) DO UPDATE SET role = excluded.role
+            RETURNING person_id"#,
+            new.person_id as PersonId,
+            new.email.reveal(),
+            new.email.key(),
+            new.name,
+            new.password_hash,
+            new.now as Timestamp,
+            scope.id() as OrganizationId,
+            new.role.as_str()
+        )
+        .fetch_one(&db.pool),
+    )
+    .await
 }

@@ -228,6 +228,11 @@ impl Incoming {
     }
 }
 
+/// An organisation that has just taken somebody in by an invitation.
+pub(super) fn established(organization_id: OrganizationId) -> OrgScope {
+    OrgScope::assume(organization_id)
+}
+
 /// RFC 6750 section 2.1; the scheme's name in any case.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -225,6 +225,7 @@ impl Good<'_> {
             ] {
                 let fits = match member.as_str() {
                     "metadata" => wrong.is_object(),
+                    "password" => wrong.is_string() && self.operation.id == "login",
                     "note" | "client_reference" | "prompt" | "webhook_url" => wrong.is_string(),
                     _ => false,
                 };
@@ -410,7 +411,8 @@ async fn every_route_refuses_every_bad_request_clearly_and_changes_nothing() {
     let token = &app.tenant.token;
     let operations = operations::documented();
     let mut cases = Vec::new();
-    for operation in &operations {
+    // Those of people ask who it is first: people tries them.
+    for operation in operations.iter().filter(|operation| !operation.of_person) {
         let good = Good {
             operation,
             names: &names,
