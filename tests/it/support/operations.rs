@@ -171,7 +171,7 @@ impl Operation {
             }
             "update_organization" => json!({"name": "Tenant"}),
             "update_member" => json!({"role": "viewer"}),
-            "create_invitation" => json!({"email": "nobody@example.com", "role": "viewer"}),
+            "create_invitation" => json!({"email": "invited@example.com", "role": "viewer"}),
             "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
             "provider_callback" | "provider_account_callback" => {
                 return "CallSid=CA0&CallStatus=completed".to_owned();
