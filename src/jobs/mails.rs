@@ -66,14 +66,15 @@ impl Worker {
         let now = app.ambient.now();
         let age = now.since(claimed.created_at);
         let attempt = claimed.attempt;
-        if failure.for_good || age > mail::GIVEN_UP_AFTER {
-            tracing::warn!(mail.id = %id, attempt, %failure, "a mail is given up");
-            return db::mails::finish(&app.db, id, lease).await;
+        let over = failure.for_good || age > mail::GIVEN_UP_AFTER;
+        let wait = (!over).then(|| mail::retry_after(attempt));
+        let next_s = wait.map(time::Duration::whole_seconds);
+        // Without a next attempt it is given up.
+        tracing::warn!(mail.id = %id, attempt, %failure, next_s, "a mail was not sent");
+        match wait {
+            Some(wait) => db::mails::send_again(&app.db, id, lease, now.plus(wait)).await,
+            None => db::mails::finish(&app.db, id, lease).await,
         }
-        let wait = mail::retry_after(attempt);
-        let wait_s = wait.whole_seconds();
-        tracing::warn!(mail.id = %id, attempt, %failure, wait_s, "a mail is tried again");
-        db::mails::send_again(&app.db, id, lease, now.plus(wait)).await
     }
 
     /// Forgets what people did and is over.
