@@ -1,6 +1,6 @@
 //! Reading how mail is sent.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use url::{Host, Url};
 
@@ -26,7 +26,9 @@ pub(super) fn way(text: &str) -> Option<MailWay> {
     }
     let mut url = Url::parse(text).ok()?;
     let local = match url.host()? {
-        Host::Domain(name) => name == "localhost",
+        // Only the schemes of the web have their addresses read (URL standard, "special").
+        Host::Domain("localhost") => true,
+        Host::Domain(name) => name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
         Host::Ipv4(ip) => ip.is_loopback(),
         Host::Ipv6(ip) => ip.is_loopback(),
     };
