@@ -27,6 +27,7 @@
 //! | the signature check of a Twilio callback | `providers/twilio/callback.rs` |
 //! | its imitation | `simulator/twilio/` |
 //! | any SQL touching table T | `db/T.rs`, `db/T/` |
+//! | how a connection to the database is kept between statements | `db/connections.rs` |
 //! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
 //! | what a token may do | `domain/token.rs` |
@@ -44,6 +45,7 @@
 //! | retry delays of a call's job / of a webhook | `domain/backoff.rs` / `domain/webhook/schedule.rs` |
 //! | how an `Idempotency-Key` is kept | `app/idempotency.rs` |
 //! | what must always hold of the data | `db/invariants/` |
+//! | how the audit log is sealed, and how that is checked | `jobs/audit_chain.rs`, `migrations/0018_audit_seals.sql`, `crypto/audit_chain.rs` |
 //! | which addresses may be reached | `outbound/guard.rs` |
 //! | how secrets are sealed, tokens hashed | `crypto/` |
 //! | an environment variable | `config/read.rs`, `.env.example` |

@@ -80,6 +80,8 @@ impl Environment {
             ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true".to_owned()),
             // The seeded calls live at no provider: they must not be looked for.
             ("ONHOOK_QUIET_AFTER_SECONDS", "3600".to_owned()),
+            // They are more than may live at once by default.
+            ("ONHOOK_LIVE_CALLS", "0".to_owned()),
         ])
     }
 

@@ -1,6 +1,7 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
 //! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
-//! `-- --protection` only those of a provider that hangs and of too many clients.
+//! `-- --protection` only those of a provider that hangs and of too many clients, `-- --isolation`
+//! only those of other tenants' ids.
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
 //! answer, PostgreSQL alone and the release build of the server on the same data, one after the
@@ -15,6 +16,7 @@ mod children;
 mod client;
 mod database;
 mod ends;
+mod isolation;
 mod load;
 mod machine;
 mod pgbench;
@@ -39,7 +41,7 @@ use std::{
 use onhook::{ambient::Ambient, cli::terminal};
 
 use report::Report;
-use rounds::Times;
+use rounds::{Only, Times};
 use stand::Stand;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -73,9 +75,7 @@ const WHOLE: Plan = Plan {
         list: Duration::from_secs(5),
         end: Duration::from_secs(5),
         pgbench_seconds: 4,
-        only_ends: false,
-        only_protection: false,
-        only_providers: false,
+        only: None,
     },
 };
 
@@ -88,9 +88,7 @@ const QUICK: Plan = Plan {
         list: Duration::from_secs(3),
         end: Duration::from_secs(3),
         pgbench_seconds: 2,
-        only_ends: false,
-        only_protection: false,
-        only_providers: false,
+        only: None,
     },
 };
 
@@ -100,7 +98,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation]",
         );
         return ExitCode::SUCCESS;
     }
@@ -114,9 +112,14 @@ fn main() -> ExitCode {
                     return roles::play(role).await.map(|()| true);
                 }
                 let mut plan = if has("--quick") { QUICK } else { WHOLE };
-                plan.times.only_ends = has("--ends");
-                plan.times.only_protection = has("--protection");
-                plan.times.only_providers = has("--providers");
+                let parts = [
+                    ("--ends", Only::Ends),
+                    ("--protection", Only::Protection),
+                    ("--providers", Only::Providers),
+                    ("--isolation", Only::Isolation),
+                ];
+                let asked = parts.into_iter().find(|(flag, _)| has(flag));
+                plan.times.only = asked.map(|(_, part)| part);
                 run(&plan).await
             })
         });

@@ -214,9 +214,10 @@ async fn live_calls(stand: &Stand, customer: &Customer, comes_in: bool) -> Resul
     let listing = format!("/api/v1/calls?status=in-progress&limit={CALLS}");
     let began = Instant::now();
     loop {
-        let page = get(stand, customer, &listing).await?;
+        // While they all come in at once, the server may refuse to be asked.
+        let page = get(stand, customer, &listing).await.unwrap_or_default();
         let items = page.get("items").and_then(Value::as_array);
-        let items = items.ok_or("no items")?;
+        let items = items.map_or(&[][..], Vec::as_slice);
         if items.len() == CALLS {
             return items
                 .iter()

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     CLIENTS, Result, children, client,
     ends::{self, Ends},
+    isolation,
     load::{self, Load, Outcome, Requests},
     machine, protection, providers,
     report::Report,
@@ -21,12 +22,21 @@ pub(crate) struct Times {
     pub(crate) list: Duration,
     pub(crate) end: Duration,
     pub(crate) pgbench_seconds: u64,
-    /// Nothing but the ends of many calls.
-    pub(crate) only_ends: bool,
-    /// Nothing but a provider that hangs and too many clients.
-    pub(crate) only_protection: bool,
-    /// Nothing but the ends at each provider.
-    pub(crate) only_providers: bool,
+    /// `None`: everything.
+    pub(crate) only: Option<Only>,
+}
+
+/// A part of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// The ends of many calls.
+    Ends,
+    /// A provider that hangs and too many clients.
+    Protection,
+    /// The ends at each provider.
+    Providers,
+    /// Other tenants' ids.
+    Isolation,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -41,19 +51,18 @@ const ENDED_AT_ONCE: usize = 3;
 
 /// Takes every sample once that is asked for.
 pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
-    if times.only_providers {
-        providers::measure(stand, report).await
-    } else if times.only_protection {
-        protection::measure(stand, times, report).await
-    } else {
-        every_sample(stand, times, report).await
+    match times.only {
+        Some(Only::Providers) => providers::measure(stand, report).await,
+        Some(Only::Isolation) => isolation::measure(stand, report).await,
+        Some(Only::Protection) => protection::measure(stand, times, report).await,
+        Some(Only::Ends) | None => every_sample(stand, times, report).await,
     }
 }
 
 async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> Result<()> {
     let mut most_others = 0.0_f64;
     let mut note = |outcome: &Outcome| most_others = most_others.max(outcome.seen.others);
-    if !times.only_ends {
+    if times.only.is_none() {
         let (hello, list) = lists(stand, times, report).await?;
         note(&hello);
         note(&list);
@@ -65,10 +74,12 @@ async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> R
     note(&slow_ends(stand, times, report).await?);
     say("  ends with the deliveries of their events");
     ends_with_deliveries(stand, times, report).await?;
-    if times.only_ends {
+    if times.only.is_some() {
         return Ok(());
     }
     protection::measure(stand, times, report).await?;
+    say("  other tenants' ids");
+    isolation::measure(stand, report).await?;
     say("  ends at each provider");
     providers::measure(stand, report).await?;
     say("  starts, statements, one call ended by many");

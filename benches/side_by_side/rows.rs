@@ -279,6 +279,13 @@ pub(crate) const ROWS: &[Row] = &[
         "ms",
         Reported,
     ),
+    row(
+        "16.worst",
+        "another tenant's id against nobody's: difference of the medians, worst operation",
+        "%",
+        AtMost(5.0),
+    ),
+    row("16.operations", "… operations compared", "", AtLeast(10.0)),
     row("webhooks", "events delivered", "", Reported),
     row(
         "others",

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use tasks::Tasks;
+use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
@@ -36,5 +37,13 @@ impl Ambient {
     /// The present instant, truncated to milliseconds.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A new version 7 UUID (RFC 9562 section 5.7): rows that only grow in number are written to
+    /// the end of their index, not to a page of its own for each. It tells when it was made, so it is
+    /// no secret and no id of a call.
+    pub fn ordered_uuid(&self) -> Uuid {
+        let millis = u64::try_from(self.now().unix_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.entropy.bytes()).into_uuid()
     }
 }

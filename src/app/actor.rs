@@ -79,7 +79,7 @@ impl Actor {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<()> {
-        let entry = self.audit(AuditEntryId(app.ambient.entropy.uuid()), action, detail);
+        let entry = self.audit(AuditEntryId(app.ambient.ordered_uuid()), action, detail);
         db::audit_entries::insert(&app.db, scope, &entry, subject, app.ambient.now()).await
     }
 

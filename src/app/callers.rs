@@ -12,7 +12,7 @@ use super::App;
 use crate::{
     db,
     domain::{
-        Error, ErrorCode, Result,
+        Error, ErrorCode, Result, Timestamp,
         token::{Caller, TokenText},
     },
 };
@@ -22,7 +22,13 @@ const MOST_REMEMBERED: u64 = 100_000;
 
 /// Callers seen lately, by token digest.
 #[derive(Clone)]
-pub struct Callers(Cache<[u8; 32], Caller>);
+pub struct Callers(Cache<[u8; 32], Seen>);
+
+#[derive(Clone)]
+struct Seen {
+    caller: Caller,
+    at: Timestamp,
+}
 
 impl Default for Callers {
     fn default() -> Self {
@@ -42,13 +48,21 @@ impl Default for Callers {
 pub async fn identify(app: &App, token: &str) -> Result<Caller> {
     let token: TokenText = token.parse().map_err(|_| unauthenticated())?;
     let digest = app.pepper.digest(&token);
-    if let Some(caller) = app.callers.0.get(&digest).await {
-        return Ok(caller);
+    let now = app.ambient.now();
+    // The cache forgets by the machine's time, which bounds this when the clock is set back.
+    if let Some(seen) = app.callers.0.get(&digest).await
+        && now.since(seen.at) < REMEMBERED
+    {
+        return Ok(seen.caller);
     }
-    let caller = db::tokens::find_caller(&app.db, &digest, app.ambient.now())
+    let caller = db::tokens::find_caller(&app.db, &digest, now)
         .await?
         .ok_or_else(unauthenticated)?;
-    app.callers.0.insert(digest, caller.clone()).await;
+    let seen = Seen {
+        caller: caller.clone(),
+        at: now,
+    };
+    app.callers.0.insert(digest, seen).await;
     Ok(caller)
 }
 

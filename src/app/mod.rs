@@ -17,6 +17,7 @@ pub mod members;
 pub mod organizations;
 pub mod people;
 pub mod provider_accounts;
+pub mod rates;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -47,6 +48,10 @@ pub struct App {
     pub ends: calls::ends::Ends,
     pub people: people::People,
     pub mail: people::mails::MailSettings,
+    pub rates: rates::Rates,
+    /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
+    /// any number.
+    pub most_live_calls: Option<u32>,
     /// Whether webhook endpoints may be plain HTTP on loopback: dev and tests.
     pub allow_loopback: bool,
     draining: Arc<AtomicBool>,
@@ -61,11 +66,16 @@ pub struct Parts {
     pub fast_lane: FastLane,
     pub mail: people::mails::MailSettings,
     pub allow_loopback: bool,
+    pub quotas: rates::Quotas,
+    /// See [`App`].
+    pub most_live_calls: Option<u32>,
 }
 
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self {
+            rates: rates::Rates::new(parts.quotas, &parts.ambient.clock),
+            most_live_calls: parts.most_live_calls,
             db: parts.db,
             ambient: parts.ambient,
             keys: parts.keys,

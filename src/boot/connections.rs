@@ -2,7 +2,8 @@
 //!
 //! A connection must show its first byte and each whole request head within [`HEAD_TIMEOUT`]; at
 //! most a fixed number are open at once, and the next ones wait in the kernel's backlog. A body has
-//! a deadline of its own (`http/extract/body.rs`).
+//! a deadline of its own (`http/extract/body.rs`), and so has a client that takes nothing of its
+//! answer. A head of more than 100 headers or too many bytes is refused by hyper (400, 431).
 
 use std::{
     convert::Infallible,
@@ -27,10 +28,14 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
+use super::write_deadline::WriteDeadline;
 use crate::{ambient::Ambient, domain::Timestamp, http::Arrival};
 
 /// How long a client may take for the head of a request, its first byte included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take nothing of its answer.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest request head, in bytes.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -105,7 +110,10 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), handler);
+        .serve_connection(
+            TokioIo::new(WriteDeadline::new(stream, TAKE_TIMEOUT)),
+            handler,
+        );
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

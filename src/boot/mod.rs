@@ -11,7 +11,8 @@ mod connections;
 mod node;
 pub mod private_postgres;
 mod signals;
+mod write_deadline;
 
 pub(crate) use node::app;
-pub use node::{Node, Settings};
+pub use node::{Node, Patience, Settings};
 pub use signals::{Stop, stop, stop_of};

@@ -9,12 +9,12 @@ use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use super::connections;
 use crate::{
     ambient::Ambient,
-    app::{App, FastLane, Parts as AppParts, people::mails::MailSettings},
+    app::{App, FastLane, Parts as AppParts, people::mails::MailSettings, rates::Quotas},
     config::{Config, MailWay},
     db::{self, Db},
     domain::{Error, Result},
     http::{self, HttpParts, HttpState, Waits},
-    jobs::{Bounds, Jobs, Parts as JobParts, Worker},
+    jobs::{Bounds, Jobs, Loops, Parts as JobParts, Worker},
     outbound::{self, Reach, mail::Mailer},
     providers::{Deadlines, Registry},
     telemetry::Metrics,
@@ -31,8 +31,32 @@ const BACKLOG: u32 = 4096;
 pub struct Settings {
     pub config: Config,
     pub ambient: Ambient,
-    /// Whether the loops run; tests ask the worker for single rounds instead.
-    pub run_loops: bool,
+    /// Which loops run; tests ask the worker for single rounds of the others.
+    pub loops: Loops,
+    pub patience: Patience,
+}
+
+/// How long a node waits where no variable says it. Tests that are not about waiting are more
+/// patient: a machine that is busy with other tests must not look like a database that is down.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection to the database, where no request waits for it.
+    pub connection: Duration,
+    /// For a statement, once there is a connection.
+    pub statement: Duration,
+    /// How long the drop-in dials wait for the provider's answer.
+    pub dial: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let database = db::Options::default();
+        Self {
+            connection: database.acquire_timeout,
+            statement: database.statement_timeout,
+            dial: Waits::default().dial,
+        }
+    }
 }
 
 /// A running node.
@@ -52,14 +76,15 @@ impl Node {
         let Settings {
             config,
             ambient,
-            run_loops,
+            loops,
+            patience,
         } = settings;
         let listener = listen(config.http.listen, "ONHOOK_LISTEN")?;
         let operator = listen(config.http.operator_listen, "ONHOOK_OPERATOR_LISTEN")?;
         let (address, operator_address) = (local(&listener)?, local(&operator)?);
         let (fast_lane, fresh) = FastLane::new();
         let public_url: Arc<str> = public_url(&config, address).into();
-        let app = app_at(&config, &ambient, fast_lane, &public_url)?;
+        let app = app_with(&config, &ambient, fast_lane, patience, &public_url)?;
         let providers = Arc::new(registry(&config, &ambient)?);
         let metrics = Arc::new(Metrics::default());
         let worker = Worker::new(Jobs::new(JobParts {
@@ -74,12 +99,9 @@ impl Node {
                 ..Bounds::default()
             },
         }));
-        if run_loops {
-            worker.follow_clock().await?;
-            worker.start(fresh, config.jobs.deliver_webhooks);
-        } else {
-            worker.start_fast_lane(fresh);
-        }
+        worker
+            .start(loops, fresh, config.jobs.deliver_webhooks)
+            .await?;
         let state = HttpState::new(HttpParts {
             app: app.clone(),
             providers,
@@ -88,7 +110,7 @@ impl Node {
             waits: Waits {
                 end: config.http.end_wait,
                 agent_end: config.http.agent_end_wait,
-                ..Waits::default()
+                dial: patience.dial,
             },
             admin_token: config.keys.admin_token.clone(),
             // The configuration has refused anything but loopback; this is the second wall.
@@ -135,20 +157,23 @@ impl Node {
 /// # Errors
 /// When `DATABASE_URL` is no PostgreSQL URL.
 pub(crate) fn app(config: &Config, ambient: &Ambient, fast_lane: FastLane) -> Result<App> {
-    app_at(config, ambient, fast_lane, &config.http.public_url)
+    let public_url = &config.http.public_url;
+    app_with(config, ambient, fast_lane, Patience::default(), public_url)
 }
 
-fn app_at(
+fn app_with(
     config: &Config,
     ambient: &Ambient,
     fast_lane: FastLane,
+    patience: Patience,
     public_url: &str,
 ) -> Result<App> {
     let options = db::Options {
         request_connections: config.database.request_connections,
         worker_connections: config.database.worker_connections,
         patience: config.database.patience,
-        ..db::Options::default()
+        acquire_timeout: patience.connection,
+        statement_timeout: patience.statement,
     };
     Ok(App::new(AppParts {
         db: Db::new(&config.database.url, &options)?,
@@ -161,6 +186,12 @@ fn app_at(
             public_url: public_url.to_owned(),
         },
         allow_loopback: config.providers.allow_loopback,
+        quotas: Quotas {
+            of_token: config.limits.requests_per_token,
+            of_organization: config.limits.requests_per_organization,
+            of_safety_lane: config.limits.safety_ceiling,
+        },
+        most_live_calls: config.limits.live_calls,
     }))
 }
 

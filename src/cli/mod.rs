@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod audit_chain;
 mod check_config;
 mod dev;
 mod migrate;
@@ -48,7 +49,11 @@ enum Command {
     /// Check the environment and say everything that is wrong with it
     CheckConfig,
     /// Check the invariants on the database; exit 1 when one is broken
-    Audit,
+    Audit {
+        /// Check the chain of seals over each organisation's audit log instead
+        #[arg(long)]
+        chain: bool,
+    },
     /// What operators do to organisations
     #[command(subcommand)]
     Admin(admin::Command),
@@ -93,8 +98,13 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate::run().await?,
         Command::Openapi => terminal::say(openapi::document()?.trim_end()),
         Command::CheckConfig => return Ok(check_config::run()),
-        Command::Audit => {
-            let holds = audit::run(&admin::app(&config()?, &ambient)?.db, ambient.now()).await?;
+        Command::Audit { chain } => {
+            let (db, now) = (admin::app(&config()?, &ambient)?.db, ambient.now());
+            let holds = if chain {
+                audit_chain::run(&db, now).await?
+            } else {
+                audit::run(&db, now).await?
+            };
             return Ok(if holds {
                 ExitCode::SUCCESS
             } else {

@@ -3,8 +3,9 @@
 use super::Failure;
 use crate::{
     ambient::Ambient,
-    boot::{self, Node, Settings, Stop},
+    boot::{self, Node, Patience, Settings, Stop},
     config::Config,
+    jobs::Loops,
     telemetry::log,
 };
 
@@ -15,7 +16,8 @@ pub(super) async fn run(config: Config, ambient: Ambient) -> Result<(), Failure>
     let node = Node::start(Settings {
         config,
         ambient,
-        run_loops: true,
+        loops: Loops::All,
+        patience: Patience::default(),
     })
     .await?;
     announce(&node);

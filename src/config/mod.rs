@@ -6,7 +6,7 @@ mod mail;
 mod read;
 mod variables;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
@@ -27,6 +27,7 @@ pub struct Config {
     pub jobs: Jobs,
     /// `None`: nothing is mailed, and what needs mail is refused.
     pub mail: Option<Mail>,
+    pub limits: Limits,
     pub log: Log,
 }
 
@@ -118,6 +119,18 @@ impl std::fmt::Debug for MailWay {
             Self::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
         }
     }
+}
+
+/// What one client may do; `None`: as much as it likes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests a minute on this node, but for ending and reading.
+    pub requests_per_token: Option<NonZeroU32>,
+    pub requests_per_organization: Option<NonZeroU32>,
+    /// Ends and reads a minute of an organisation on this node.
+    pub safety_ceiling: Option<NonZeroU32>,
+    /// Calls of an organisation that live at once, where it has no limit of its own.
+    pub live_calls: Option<u32>,
 }
 
 /// What is logged, and how.

@@ -1,11 +1,13 @@
 //! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
 //! be a secret.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Jobs, Keys, Log, Mail, Providers, VARIABLES, mail};
+use super::{Config, Database, Http, Jobs, Keys, Limits, Log, Mail, Providers, VARIABLES, mail};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
     domain::OrganizationId,
@@ -75,6 +77,7 @@ impl Reading {
         let providers = self.providers();
         let jobs = self.jobs();
         let mail = self.mail();
+        let limits = self.limits();
         let log = self.log();
         Some(Config {
             database: database?,
@@ -83,6 +86,7 @@ impl Reading {
             providers: providers?,
             jobs: jobs?,
             mail,
+            limits: limits?,
             log: log?,
         })
     }
@@ -207,6 +211,19 @@ impl Reading {
         Some(Mail {
             way: way?,
             from: from?,
+        })
+    }
+
+    fn limits(&mut self) -> Option<Limits> {
+        let token = self.number("ONHOOK_REQUESTS_PER_TOKEN", 0, u32::MAX);
+        let organization = self.number("ONHOOK_REQUESTS_PER_ORGANIZATION", 0, u32::MAX);
+        let ceiling = self.number("ONHOOK_SAFETY_CEILING", 0, u32::MAX);
+        let calls = self.number("ONHOOK_LIVE_CALLS", 0, 1_000_000);
+        Some(Limits {
+            requests_per_token: NonZeroU32::new(token?),
+            requests_per_organization: NonZeroU32::new(organization?),
+            safety_ceiling: NonZeroU32::new(ceiling?),
+            live_calls: calls.filter(|most| *most > 0),
         })
     }
 

@@ -1,7 +1,7 @@
 //! The variables that the configuration is read from. What they mean is in `read.rs`.
 
 /// Every variable: its name, its default (`None`: required; empty: off), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 23] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 27] = [
     (
         "DATABASE_URL",
         None,
@@ -111,6 +111,26 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 23] = [
         "ONHOOK_MAIL_FROM",
         Some("Onhook <onhook@localhost.localdomain>"),
         "whom mails are from",
+    ),
+    (
+        "ONHOOK_REQUESTS_PER_TOKEN",
+        Some("6000"),
+        "requests a minute of one token on this node, but for ending and reading; 0: any number",
+    ),
+    (
+        "ONHOOK_REQUESTS_PER_ORGANIZATION",
+        Some("30000"),
+        "requests a minute of one organisation on this node, but for ending and reading; 0: any number",
+    ),
+    (
+        "ONHOOK_SAFETY_CEILING",
+        Some("6000000"),
+        "ends and reads a minute of one organisation on this node; 0: any number",
+    ),
+    (
+        "ONHOOK_LIVE_CALLS",
+        Some("1000"),
+        "live calls of an organisation that has no limit of its own; 0: any number",
     ),
     (
         "ONHOOK_LOG",

@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod admin_token;
+pub mod audit_chain;
 pub mod password_hash;
 pub mod sealed;
 pub mod token_digest;

@@ -203,7 +203,8 @@ mod tests {
         refused.await;
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(800), "{took:?}");
-        assert!(took < Duration::from_millis(1600), "{took:?}");
+        // Each with a patience of its own, they would wait three times as long.
+        assert!(took < Duration::from_millis(2400), "{took:?}");
         assert!(with(Urgency::Idle, places.take()).await.is_err());
         held.pop();
         assert!(with(Urgency::Safety, places.take()).await.is_ok());

@@ -63,12 +63,9 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let mut statement = statement(scope, filter, start, limit);
-    // On a connection, not on the pool: that would hand each row on once more.
-    let listing = async {
-        let mut connection = db.pool.acquire().await?;
-        statement.build().fetch_all(&mut *connection).await
-    };
-    let rows = db.run("list calls", listing).await?;
+    let rows = db
+        .run("list calls", statement.build().fetch_all(&db.pool))
+        .await?;
     Ok(rows
         .into_iter()
         .map(|row| Listed::new(row, scope))
@@ -123,8 +120,7 @@ pub async fn active(
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn count(db: &Db, scope: OrgScope, filter: &Filter) -> Result<i64> {
-    let mut statement = QueryBuilder::new("/* db::call_list::count */ SELECT count(*) FROM calls");
-    push_where(&mut statement, scope, filter);
+    let mut statement = count_statement(scope, filter);
     db.run(
         "count calls",
         statement.build_query_scalar().fetch_one(&db.pool),
@@ -141,11 +137,7 @@ pub async fn count_by_status(
     scope: OrgScope,
     filter: &Filter,
 ) -> Result<Vec<(CallStatus, i64)>> {
-    let mut statement = QueryBuilder::new(
-        "/* db::call_list::count_by_status */ SELECT status, count(*) FROM calls",
-    );
-    push_where(&mut statement, scope, filter);
-    statement.push(" GROUP BY status ORDER BY status");
+    let mut statement = count_by_status_statement(scope, filter);
     db.run(
         "count calls by status",
         statement.build_query_as().fetch_all(&db.pool),
@@ -173,9 +165,35 @@ pub async fn explain(
     .await
 }
 
+/// The statements of this file that are put together, as they are sent: for the test that reads
+/// every statement.
+pub fn texts(scope: OrgScope, filter: &Filter, start: Start) -> [String; 3] {
+    let text = |statement: QueryBuilder<Postgres>| statement.into_string();
+    [
+        text(statement(scope, filter, start, 1)),
+        text(count_statement(scope, filter)),
+        text(count_by_status_statement(scope, filter)),
+    ]
+}
+
 fn statement(scope: OrgScope, filter: &Filter, start: Start, limit: i64) -> QueryBuilder<Postgres> {
     let mut statement = QueryBuilder::new("/* db::call_list::list */ ");
     push_list(&mut statement, scope, filter, start, limit);
+    statement
+}
+
+fn count_statement(scope: OrgScope, filter: &Filter) -> QueryBuilder<Postgres> {
+    let mut statement = QueryBuilder::new("/* db::call_list::count */ SELECT count(*) FROM calls");
+    push_where(&mut statement, scope, filter);
+    statement
+}
+
+fn count_by_status_statement(scope: OrgScope, filter: &Filter) -> QueryBuilder<Postgres> {
+    let mut statement = QueryBuilder::new(
+        "/* db::call_list::count_by_status */ SELECT status, count(*) FROM calls",
+    );
+    push_where(&mut statement, scope, filter);
+    statement.push(" GROUP BY status ORDER BY status");
     statement
 }
 

@@ -8,12 +8,12 @@ use crate::domain::{Error, ErrorCode};
 /// Names of constraints whose violation is the client's doing, and what it is told.
 const TABLE: [(&str, ErrorCode, &str); 3] = [
     (
-        "calls_organization_id_client_reference_key",
+        "calls_client_reference",
         ErrorCode::DuplicateReference,
         "A call with this client_reference exists; read it instead of placing another one",
     ),
     (
-        "calls_organization_id_provider_account_id_provider_call_id_key",
+        "calls_once_at_its_provider",
         ErrorCode::DuplicateReference,
         "This call of the provider is known already",
     ),

@@ -8,10 +8,12 @@ pub mod access_token_keys;
 pub mod admission;
 pub mod agents;
 pub mod audit_entries;
+pub mod audit_seals;
 pub mod call_facts;
 pub mod call_list;
 pub mod callback_receipts;
 pub mod calls;
+mod connections;
 mod constraint;
 pub mod hangup_attempts;
 pub mod idempotency;
@@ -34,11 +36,9 @@ pub mod webhook_endpoints;
 
 use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use connections::Connections;
 pub use wake::{CallWatch, Wake};
 
 use crate::domain::{Error, ErrorCode, Result};
@@ -76,8 +76,8 @@ impl Default for Options {
 /// The database, as one of its two kinds of users sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    pool: PgPool,
-    workers: PgPool,
+    pool: Connections,
+    workers: Connections,
     /// The places at the requests' connections; jobs bound themselves.
     places: Option<Arc<admission::Places>>,
     deadline: Duration,
@@ -103,11 +103,12 @@ impl Db {
                 ("jit", "off".to_owned()),
             ]);
         let pool = |size| {
-            PgPoolOptions::new()
+            let pool = PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(options.acquire_timeout)
                 .test_before_acquire(false)
-                .connect_lazy_with(connect.clone())
+                .connect_lazy_with(connect.clone());
+            Connections::new(pool, options.acquire_timeout)
         };
         Ok(Self {
             pool: pool(options.request_connections),
@@ -135,10 +136,10 @@ impl Db {
 
     /// Open and idle connections of the requests' and the workers' pool.
     pub fn connections(&self) -> [(&'static str, u32, usize); 2] {
-        [
-            ("requests", self.pool.size(), self.pool.num_idle()),
-            ("workers", self.workers.size(), self.workers.num_idle()),
-        ]
+        [("requests", &self.pool), ("workers", &self.workers)].map(|(name, connections)| {
+            let (open, idle) = connections.count();
+            (name, open, idle)
+        })
     }
 
     /// Closes every connection.

@@ -48,6 +48,12 @@ impl Wake {
         }
     }
 
+    /// How many wait on this node for what becomes of the call.
+    pub fn watching(&self, call_id: CallId) -> usize {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.get(&call_id).map_or(0, watch::Sender::receiver_count)
+    }
+
     /// Completes when deliveries may have become due on this node.
     pub async fn deliveries(&self) {
         self.deliveries.named.notified().await;
@@ -69,11 +75,19 @@ impl Wake {
         organizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Announces a change that is committed; `facts`: with something to deliver.
+    /// Announces a change that is committed, unless a later one was; `facts`: with something to
+    /// deliver.
     pub fn changed(&self, call: &Call, facts: bool) {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = calls.get(&call.id) {
-            sender.send_replace(Some(Arc::new(call.clone())));
+            // Announcements overtake each other.
+            sender.send_if_modified(|last| {
+                let newer = last.as_ref().is_none_or(|last| last.version < call.version);
+                if newer {
+                    *last = Some(Arc::new(call.clone()));
+                }
+                newer
+            });
         }
         drop(calls);
         if facts {

@@ -43,6 +43,7 @@ pub enum ErrorCode {
     ValidationFailed,
     IdempotencyKeyReused,
     RateLimited,
+    ConcurrencyLimit,
     ProviderError,
     ProviderUnavailable,
     Draining,

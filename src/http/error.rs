@@ -41,7 +41,7 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::ValidationFailed | ErrorCode::IdempotencyKeyReused => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::RateLimited | ErrorCode::ConcurrencyLimit => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ProviderError => StatusCode::BAD_GATEWAY,
         ErrorCode::ProviderUnavailable
         | ErrorCode::Draining

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use utoipa::{
     Modify, OpenApi,
+    openapi::RefOr,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
@@ -50,12 +51,51 @@ impl Modify for Schemes {
     }
 }
 
+/// Adds what every operation with a token may answer, in its own style: 429.
+pub(super) fn with_limits(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let of_token = operation.security.iter().flatten();
+            let of_token = of_token.filter_map(|scheme| serde_json::to_value(scheme).ok());
+            if !of_token
+                .into_iter()
+                .any(|scheme| scheme.get("bearer").is_some())
+            {
+                continue;
+            }
+            let Some(RefOr::T(refusal)) = operation.responses.responses.get("401") else {
+                continue;
+            };
+            let mut refusal = refusal.clone();
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            let places = ["create_call", "agent_call", "session_call"].contains(&id);
+            let description = if places {
+                "`RATE_LIMITED`, or `CONCURRENCY_LIMIT`: too many calls live; after `Retry-After` seconds"
+            } else {
+                "`RATE_LIMITED`: after `Retry-After` seconds"
+            };
+            description.clone_into(&mut refusal.description);
+            let responses = &mut operation.responses.responses;
+            responses.insert("429".to_owned(), RefOr::T(refusal));
+        }
+    }
+    document
+}
+
 /// The OpenAPI 3.1 document, as JSON with a newline at its end.
 ///
 /// # Errors
 /// When it cannot be written, which a test would have seen.
 pub fn document() -> Result<String, serde_json::Error> {
     let (_, document) = router::routes().split_for_parts();
+    let document = with_limits(document);
     document.to_pretty_json().map(|json| json + "\n")
 }
 
@@ -66,5 +106,5 @@ pub fn document() -> Result<String, serde_json::Error> {
 )]
 pub(super) async fn serve() -> Answer {
     let (_, document) = router::routes().split_for_parts();
-    Answer::json(StatusCode::OK, &document)
+    Answer::json(StatusCode::OK, &with_limits(document))
 }

@@ -87,7 +87,7 @@ pub fn router(
 ) -> BoxCloneSyncService<Request, Response, std::convert::Infallible> {
     let (documented, document) = routes().split_for_parts();
     let pages = SwaggerUi::new("/docs")
-        .url("/docs/openapi.json", document)
+        .url("/docs/openapi.json", openapi::with_limits(document))
         .config(
             Config::default()
                 .try_it_out_enabled(true)

@@ -21,14 +21,47 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
 const MAILS_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// How long an audit entry may be without its seal.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
+/// Which loops run by themselves. The fast lane always does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// Whatever a node is for.
+    All,
+    /// What carries out intentions and hears what is told; nothing looks for what nobody asked or
+    /// told. For tests of intentions and reports: on a slow machine a look would be the faster.
+    Intentions,
+    /// None. Tests ask the worker for single rounds instead.
+    None,
+}
+
 impl Worker {
-    /// Starts every loop, those of deliveries only if this node is to `deliver`; they end when the
+    /// Starts the loops, those of deliveries only if this node is to `deliver`; they end when the
     /// tasks are told to stop.
-    pub fn start(&self, fast_lane: Receiver<FastLaneJob>, deliver: bool) {
-        let tasks = self.jobs.app.ambient.tasks.clone();
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`: nobody told the time.
+    pub async fn start(
+        &self,
+        loops: Loops,
+        fast_lane: Receiver<FastLaneJob>,
+        deliver: bool,
+    ) -> Result<()> {
+        if loops != Loops::None {
+            self.follow_clock().await?;
+            self.start_intentions(deliver);
+        }
+        if loops == Loops::All {
+            self.start_looks();
+        }
         self.start_fast_lane(fast_lane);
+        Ok(())
+    }
+
+    fn start_intentions(&self, deliver: bool) {
+        let tasks = &self.jobs.app.ambient.tasks;
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.recovery().await }));
         if deliver {
@@ -42,6 +75,16 @@ impl Worker {
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker
+                .every("follow the clock", CLOCK_EVERY, || worker.follow_clock())
+                .await;
+        }));
+    }
+
+    fn start_looks(&self) {
+        let tasks = &self.jobs.app.ambient.tasks;
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            worker
                 .every("reconcile calls", RECONCILE_EVERY, || worker.reconcile())
                 .await;
         }));
@@ -51,7 +94,7 @@ impl Worker {
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker
-                .every("follow the clock", CLOCK_EVERY, || worker.follow_clock())
+                .every("seal the audit log", SEAL_EVERY, || worker.seal_audit())
                 .await;
         }));
     }
@@ -73,8 +116,7 @@ impl Worker {
         }));
     }
 
-    /// Starts the fast lane alone: tests ask for the rounds of the other loops one by one.
-    pub fn start_fast_lane(&self, fast_lane: Receiver<FastLaneJob>) {
+    fn start_fast_lane(&self, fast_lane: Receiver<FastLaneJob>) {
         let worker = self.clone();
         let tasks = &self.jobs.app.ambient.tasks;
         drop(tasks.spawn(async move { worker.fast_lane(fast_lane).await }));

@@ -15,10 +15,12 @@
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | mails | mails to people | every second |
 //! | what is over | old sessions, links and keys of people | every minute |
+//! | sealing | the chain of hashes over the audit log | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;
 mod attempts;
+mod audit_chain;
 mod deliveries;
 mod hunts;
 mod kinds;
@@ -32,6 +34,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use accounts::{Accounts, Lane};
+pub use loops::Loops;
 pub use worker::Worker;
 
 use crate::{
@@ -44,7 +47,7 @@ use crate::{
         provider::ProviderAnswer,
     },
     outbound::{self, mail::Mailer},
-    providers::{Account, Credentials, Registry},
+    providers::{Account, Registry, StoredAccount},
     telemetry::Metrics,
 };
 
@@ -146,20 +149,22 @@ impl Jobs {
     }
 
     /// The account, opened; `None`: it is disconnected.
-    async fn account(&self, id: ProviderAccountId) -> Result<Option<Account>> {
+    async fn account(&self, id: ProviderAccountId) -> Result<Option<Arc<Account>>> {
         let Some(open) = provider_accounts::open(&self.app, id).await? else {
             return Ok(None);
         };
-        let credentials = Credentials::parse(open.provider, &open.credentials)
-            .map_err(|error| Error::internal("read a provider account's credentials", error))?;
-        Ok(Some(Account {
+        let stored = StoredAccount {
             id: open.id,
             organization_id: open.organization_id,
             kind: open.provider,
-            external_id: open.external_id.clone(),
-            api_base_url: open.api_base_url.clone(),
-            credentials,
-        }))
+            external_id: &open.external_id,
+            api_base_url: open.api_base_url.as_deref(),
+            credentials: &open.credentials,
+        };
+        let account = self.providers.account(stored).await;
+        account
+            .map(Some)
+            .map_err(|error| Error::internal("read a provider account's credentials", error))
     }
 }
 

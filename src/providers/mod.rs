@@ -19,6 +19,7 @@ mod account;
 mod answer;
 mod base_url;
 pub mod openai;
+mod opened;
 pub mod registry;
 pub mod sip;
 pub mod telnyx;
@@ -43,6 +44,7 @@ use crate::domain::{
 
 pub use crate::domain::provider::{IncomingCall, Told};
 pub use account::{Account, Credentials, CredentialsProblem};
+pub use opened::StoredAccount;
 pub use registry::Registry;
 
 /// A future that can be named in a trait that is used as an object.

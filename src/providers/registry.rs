@@ -1,10 +1,13 @@
 //! From a provider's name to its adapter. Made once, at start; holds the pooled connections.
 
+use std::sync::Arc;
+
 use strum::VariantArray as _;
 
 use super::{
-    Account, CallControl, Callbacks, Commands, Deadlines, Listens, ProviderCall, Subject,
-    openai::Openai, sip::Sip, telnyx::Telnyx, twilio::Twilio, vonage::Vonage,
+    Account, CallControl, Callbacks, Commands, CredentialsProblem, Deadlines, Listens,
+    ProviderCall, StoredAccount, Subject, openai::Openai, opened::Opened, sip::Sip, telnyx::Telnyx,
+    twilio::Twilio, vonage::Vonage,
 };
 use crate::{ambient::Ambient, domain::provider::ProviderKind, outbound::Reach};
 
@@ -15,6 +18,7 @@ pub struct Registry {
     vonage: Vonage,
     sip: Sip,
     openai: Openai,
+    opened: Opened,
 }
 
 impl Registry {
@@ -34,7 +38,19 @@ impl Registry {
             vonage: Vonage::new(reach, deadlines, ambient.clone())?,
             sip: Sip::new(reach, deadlines)?,
             openai: Openai::new(reach, deadlines)?,
+            opened: Opened::default(),
         })
+    }
+
+    /// The account with its credentials read, from memory while nothing of it has changed.
+    ///
+    /// # Errors
+    /// As [`Credentials::parse`](super::Credentials::parse).
+    pub async fn account(
+        &self,
+        stored: StoredAccount<'_>,
+    ) -> Result<Arc<Account>, CredentialsProblem> {
+        self.opened.read(stored).await
     }
 
     pub fn calls(&self, kind: ProviderKind) -> &dyn CallControl {

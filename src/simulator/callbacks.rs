@@ -37,7 +37,7 @@ pub(super) async fn deliver(board: Arc<Switchboard>, line: LineNumber) {
             Some(Act::Duplicate) => &[CopyKind::True, CopyKind::Duplicate],
             Some(Act::Forge) => &[CopyKind::Forged, CopyKind::True],
             Some(Act::Delay { by, .. }) => {
-                if !board.pause(by).await {
+                if !board.delay(by).await {
                     return;
                 }
                 &[CopyKind::True]

@@ -18,7 +18,7 @@ use hyper::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
     listener::{self, Asked, Handled, Reply},
@@ -67,6 +67,8 @@ struct Desk {
     ambient: Ambient,
     on_delivery: Option<UnboundedSender<Delivery>>,
     state: Mutex<State>,
+    /// Marked when the behaviour is replaced.
+    replaced: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -84,7 +86,7 @@ struct Behaviour {
     /// For how many deliveries; default 1, 0 means for ever.
     #[serde(default = "once")]
     times: u32,
-    /// The answer comes that much later, in milliseconds.
+    /// The answer comes that much later, in milliseconds, or when this behaviour is replaced.
     #[serde(default)]
     delay_ms: u64,
     /// The `Retry-After` of the answer, in seconds.
@@ -110,6 +112,7 @@ impl Receiver {
             ambient: ambient.clone(),
             on_delivery,
             state: Mutex::default(),
+            replaced: watch::Sender::default(),
         });
         let serving = Arc::clone(&desk);
         let address = listener::serve(listen, &ambient, move |asked| {
@@ -164,6 +167,7 @@ impl Desk {
         match serde_json::from_slice::<Behaviour>(&asked.body) {
             Ok(behaviour) if (200..=599).contains(&behaviour.status) => {
                 self.state().behaviour = Some(behaviour);
+                self.replaced.send_replace(());
                 Reply::empty(204)
             }
             Ok(_) => refuse("status is 200 to 599"),
@@ -173,6 +177,7 @@ impl Desk {
 
     async fn take(&self, asked: &Asked) -> Reply {
         let received_at = self.ambient.now();
+        let mut replaced = self.replaced.subscribe();
         let behaviour = {
             let mut state = self.state();
             let signature_valid = is_signed(&state.trusted, asked, received_at);
@@ -194,7 +199,10 @@ impl Desk {
             return Reply::empty(204);
         };
         let delay = Duration::from_millis(behaviour.delay_ms);
-        pace::pause(&self.ambient.tasks, delay).await;
+        tokio::select! {
+            _ = pace::pause(&self.ambient.tasks, delay) => {}
+            _ = replaced.changed() => {}
+        }
         let reply = Reply::empty(behaviour.status);
         match behaviour.retry_after {
             Some(seconds) => reply.with_header(RETRY_AFTER, HeaderValue::from(seconds)),

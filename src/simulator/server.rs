@@ -29,7 +29,7 @@ use crate::{
 
 const ROUTES: &str = "GET /_sim/calls, GET /_sim/calls/{id}, \
     POST /_sim/calls/{id}/answer|hangup|busy|no-answer|fail, POST /_sim/inbound, \
-    POST /_sim/faults, \
+    POST /_sim/faults, POST /_sim/faults/release, \
     POST /_sim/script, POST /_sim/accounts, POST /_sim/sockets/break, GET /_sim/stats, DELETE /_sim";
 
 /// Listens, lets the accounts in, and serves in the background.
@@ -98,6 +98,10 @@ fn control(board: &Arc<Switchboard>, asked: &Asked) -> Reply {
         (&Method::POST, ("_sim", "calls", id, act, None)) => take_part(board, id, act, &asked.body),
         (&Method::POST, ("_sim", "inbound", "", "", None)) => call_in(board, &asked.body),
         (&Method::POST, ("_sim", "faults", "", "", None)) => order_fault(board, &asked.body),
+        (&Method::POST, ("_sim", "faults", "release", "", None)) => {
+            board.release(true);
+            Reply::empty(204)
+        }
         (&Method::POST, ("_sim", "script", "", "", None)) => change_script(board, &asked.body),
         (&Method::POST, ("_sim", "accounts", "", "", None)) => admit(board, &asked.body),
         (&Method::POST, ("_sim", "sockets", "break", "", None)) => {
@@ -154,10 +158,13 @@ fn order_fault(board: &Arc<Switchboard>, body: &Bytes) -> Reply {
         Err(reply) => return reply,
     };
     match fault {
-        Ok(fault) => board.with(|exchange| {
-            exchange.faults.add(fault);
-            Reply::json(201, &json!({ "waiting": exchange.faults.len() }))
-        }),
+        Ok(fault) => {
+            board.release(false);
+            board.with(|exchange| {
+                exchange.faults.add(fault);
+                Reply::json(201, &json!({ "waiting": exchange.faults.len() }))
+            })
+        }
         Err(text) => refuse(400, &text),
     }
 }

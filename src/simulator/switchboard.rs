@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::sync::{Notify, futures::Notified};
+use tokio::sync::{Notify, futures::Notified, watch};
 
 use super::{
     call::Effect,
@@ -41,6 +41,8 @@ pub(super) struct Switchboard {
     /// Who listens to the events of an Asterisk.
     pub(super) ari: sip::Listeners,
     moves: Notify,
+    /// Whether what an ordered fault delays goes on at once.
+    released: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -78,6 +80,7 @@ impl Switchboard {
             sockets: Notify::new(),
             ari: sip::Listeners::default(),
             moves: Notify::new(),
+            released: watch::Sender::new(false),
         }
     }
 
@@ -135,6 +138,21 @@ impl Switchboard {
         pace::pause(&self.ambient.tasks, duration).await
     }
 
+    /// Waits as a fault orders, or until that is released. `false` as in [`Switchboard::pause`].
+    pub(super) async fn delay(&self, by: Duration) -> bool {
+        let mut released = self.released.subscribe();
+        tokio::select! {
+            _ = released.wait_for(|released| *released) => true,
+            waited = self.pause(by) => waited,
+        }
+    }
+
+    /// Whether delays are over, those under way and those that begin before the next fault is
+    /// ordered.
+    pub(super) fn release(&self, released: bool) {
+        self.released.send_replace(released);
+    }
+
     fn follow(self: &Arc<Self>, effect: Effect) {
         let board = Arc::clone(self);
         let tasks = &self.ambient.tasks;
@@ -166,11 +184,11 @@ impl Switchboard {
                 when: When::After,
             }) => {
                 let reply = act();
-                self.pause(by).await;
+                self.delay(by).await;
                 Handled::Answer(reply)
             }
             Some(Act::Delay { by, .. }) => {
-                if self.pause(by).await {
+                if self.delay(by).await {
                     Handled::Answer(act())
                 } else {
                     Handled::Abort

@@ -4,19 +4,19 @@
 use onhook::{
     ambient::Ambient,
     app::organizations::{self, NewAccount},
-    boot::{Node, Settings},
-    config,
+    boot::Node,
     db::listeners::{self, Subject},
     domain::{
         LeaseToken, ProviderAccountId, provider::ProviderKind, webhook::signature::SigningSecret,
     },
+    jobs::Loops,
     simulator::SimulatedAccount,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{TestApp, variables},
+    app::{self, HELD, TestApp, variables},
     client::Reply,
     database,
     wait::wait_for,
@@ -292,9 +292,10 @@ async fn an_end_that_nobody_told_is_found_when_the_websocket_cannot_be_opened_ag
     let app = TestApp::running().await;
     connect(&app).await;
     let sid = call_in_answered(&app).await;
-    fault(&app, "socket", 1, json!({"delay_ms": 2000})).await;
+    fault(&app, "socket", 1, json!({"delay_ms": HELD})).await;
     break_sockets(&app).await;
     assert_eq!(caller_hangs_up(&app, &sid).await, 200);
+    app.release().await;
 
     let call = app.wait_for_status(&sid, "completed").await;
     assert_eq!(call["ended_reason"], "reconciled_gone");
@@ -357,12 +358,8 @@ async fn the_websocket_of_a_node_that_died_is_opened_when_its_lease_ran_out() {
 
 /// Another node on the same database, in a life of its own.
 async fn another_node(app: &TestApp) -> Node {
-    let settings = Settings {
-        config: config::from_variables(variables(&app.database.url)).expect("a configuration"),
-        ambient: Ambient::system(),
-        run_loops: true,
-    };
-    Node::start(settings).await.expect("a node")
+    let variables = variables(&app.database.url);
+    app::node(variables, Ambient::system(), Loops::Intentions).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

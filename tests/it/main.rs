@@ -9,7 +9,9 @@
 
 mod architecture;
 mod breaches;
+mod connections;
 mod contracts;
+mod every_provider;
 mod examples;
 mod flows;
 mod flows_openai;
@@ -17,6 +19,7 @@ mod flows_sip;
 mod flows_telnyx;
 mod flows_vonage;
 mod invariants;
+mod isolation;
 mod jobs;
 mod migrations;
 mod openapi;

@@ -101,9 +101,10 @@ const TABLES: &str = "
 
 /// Tables that hold no tenant's rows.
 /// People belong to several organisations; so do their sessions and mails to none.
-const OF_NO_TENANT: [&str; 8] = [
+const OF_NO_TENANT: [&str; 9] = [
     "_sqlx_migrations",
     "access_token_keys",
+    "audit_sealing",
     "mail_links",
     "mails",
     "people",
@@ -253,7 +254,7 @@ async fn a_row_that_refers_to_another_organizations_is_refused_by_each_foreign_k
 // Privileges
 
 /// What the application must do through a function, and what nobody does.
-const BEYOND_THE_APPLICATION: [&str; 21] = [
+const BEYOND_THE_APPLICATION: [&str; 24] = [
     "UPDATE calls SET status = 'completed'",
     "UPDATE calls SET metadata = '{}'",
     "INSERT INTO calls SELECT * FROM calls",
@@ -272,6 +273,9 @@ const BEYOND_THE_APPLICATION: [&str; 21] = [
     "UPDATE rate_cards SET price_micros = 0",
     "UPDATE audit_entries SET actor = 'nobody'",
     "DELETE FROM audit_entries",
+    "INSERT INTO audit_seals SELECT * FROM audit_seals",
+    "UPDATE audit_seals SET number = 2",
+    "DELETE FROM audit_seals",
     "DELETE FROM organizations",
     "SELECT write_effects('00000000-0000-0000-0000-000000000001',
         '00000000-0000-0000-0000-00000000000f', '00000000-0000-0000-0000-00000000000a', '{}')",

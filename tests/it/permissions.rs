@@ -1,9 +1,15 @@
-//! Who may do what: every route of the document against tokens that are missing, dead, too weak, or
-//! of the wrong world.
+//! Who may do what: every operation of the document against every kind of caller, as one table that
+//! a reader can check. A new operation, or a new kind of caller, changes the table.
 
 use std::fmt::Write as _;
 
-use onhook::domain::token::{Environment, Scope};
+use onhook::{
+    app::organizations,
+    domain::{
+        agent::AgentSettings,
+        token::{Environment, Scope, TokenText},
+    },
+};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 use strum::VariantArray as _;
@@ -12,8 +18,116 @@ use crate::support::{
     app::TestApp,
     client::{Reply, TestClient},
     operations::{self, Names, Operation},
-    wait::wait_for,
 };
+
+/// A kind of caller: a column of the table.
+struct Caller {
+    title: &'static str,
+    shows: Shows,
+}
+
+/// What a caller shows for each operation.
+enum Shows {
+    Nothing,
+    /// The same text in `Authorization`, whatever is asked for.
+    Token(String),
+    /// A token of the tenant with exactly the scopes that the operation asks for.
+    ItsScope,
+    /// A token of the tenant with every scope that the operation does not ask for.
+    EveryOtherScope,
+    /// A test token with every scope, while the tenant's account is a real one.
+    TestTokenAtRealAccount(String),
+}
+
+/// Every kind of caller, those first that change nothing.
+async fn callers(app: &TestApp) -> Vec<Caller> {
+    let all = Scope::VARIANTS;
+    let revoked = app.token(Environment::Live, all, None).await;
+    let expired = app.token(Environment::Live, all, None).await;
+    let mut owner = app.database.as_owner().await;
+    for (token, end) in [
+        (&revoked, "revoked_at = created_at"),
+        (&expired, "expires_at = created_at"),
+    ] {
+        let statement = format!("UPDATE tokens SET {end} WHERE prefix = $1 RETURNING prefix");
+        let dead: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
+            .bind(token.get(..13))
+            .fetch_all(&mut owner)
+            .await
+            .expect("an update");
+        assert_eq!(dead.len(), 1);
+    }
+    // An agent of which the tenant has nothing.
+    let founded = organizations::found(&app.app, "Other", &AgentSettings::default()).await;
+    let elsewhere = founded.expect("founded").agent_id;
+    let restricted = app
+        .token(Environment::Live, all, Some(vec![elsewhere]))
+        .await;
+    let test = app.token(Environment::Test, all, None).await;
+    let mut broken = app.tenant.token.clone();
+    let last = broken.pop().expect("a token");
+    broken.push(if last == 'x' { 'y' } else { 'x' });
+    let unknown = TokenText::new(Environment::Live, [7; 32]);
+    let caller = |title, shows| Caller { title, shows };
+    let token = |title, token: String| caller(title, Shows::Token(token));
+    vec![
+        caller("nobody", Shows::Nothing),
+        token("malformed", "ohk_live_short".to_owned()),
+        token("broken checksum", broken),
+        token("unknown", unknown.reveal().to_owned()),
+        token("revoked", revoked),
+        token("expired", expired),
+        token("a stranger's", app.stranger.token.clone()),
+        token("another agent's", restricted),
+        caller("other scopes", Shows::EveryOtherScope),
+        caller("its scope", Shows::ItsScope),
+        caller("test, real account", Shows::TestTokenAtRealAccount(test)),
+    ]
+}
+
+impl Caller {
+    async fn token(&self, app: &TestApp, operation: &Operation) -> Option<String> {
+        let scopes = match &self.shows {
+            Shows::Nothing => return None,
+            Shows::Token(token) | Shows::TestTokenAtRealAccount(token) => {
+                return Some(token.clone());
+            }
+            Shows::ItsScope => of(operation, true),
+            Shows::EveryOtherScope => of(operation, false),
+        };
+        Some(app.token(Environment::Live, &scopes, None).await)
+    }
+
+    /// Whether the caller does what the operation is for, so that each needs things of its own.
+    fn acts(&self) -> bool {
+        matches!(
+            self.shows,
+            Shows::ItsScope | Shows::TestTokenAtRealAccount(_)
+        )
+    }
+}
+
+/// The scopes that the operation asks for, or all others.
+fn of(operation: &Operation, asked_for: bool) -> Vec<Scope> {
+    let needed = operation.scopes.clone().unwrap_or_default();
+    let mut scopes = Scope::VARIANTS.to_vec();
+    scopes.retain(|scope| needed.contains(&scope.as_str().to_owned()) == asked_for);
+    scopes
+}
+
+/// An answered call and a receiver of events of the tenant.
+async fn target(app: &TestApp) -> Names {
+    let call = app.place_answered().await;
+    let body = json!({"url": "https://example.com/hooks"});
+    let endpoint = app.client.post("/api/v1/webhook-endpoints", &body).await;
+    let endpoint: Value = endpoint.json();
+    Names {
+        agent_id: app.tenant.agent_id.to_string(),
+        call,
+        endpoint_id: endpoint["id"].as_str().expect("an id").to_owned(),
+        account_id: app.tenant.account_id.to_string(),
+    }
+}
 
 /// Never with the operator's token: no token of an organisation stands for it.
 async fn send(client: &TestClient, operation: &Operation, names: &Names) -> Reply {
@@ -25,142 +139,117 @@ async fn send(client: &TestClient, operation: &Operation, names: &Names) -> Repl
         .await
 }
 
-/// The answer in a word: its status, and why where it is a refusal.
+/// The answer as short as it can be read: its status, and why where the status leaves that open.
 fn outcome(reply: &Reply) -> String {
-    if reply.status < 300 {
-        return reply.status.to_string();
+    let status = reply.status;
+    if status < 300 {
+        return status.to_string();
     }
     let json: Value = reply.json();
-    let code = json["code"].as_str().map(str::to_owned);
-    let sentence = json["detail"].as_str().or_else(|| json["error"].as_str());
-    let code = code.unwrap_or_else(|| match sentence {
-        Some(detail) if detail.starts_with("Send a valid API token") => {
-            "UNAUTHENTICATED".to_owned()
+    let says = ["detail", "error", "message"];
+    let says = says.iter().find_map(|member| json[member].as_str());
+    let says = says.unwrap_or_default();
+    match (status, says) {
+        (401, _) if says.starts_with("Send a valid API token") => "401".to_owned(),
+        (401, "Send the admin token: X-Admin-Token") => "401 admin token".to_owned(),
+        (403, "The signature does not match") => "403 signature".to_owned(),
+        (403, _) => {
+            let scope = says.strip_prefix("The token lacks the scope ");
+            let scope = scope.and_then(|rest| rest.split(';').next());
+            format!("403 {}", scope.unwrap_or(says))
         }
-        Some(detail) if detail.starts_with("The token lacks the scope") => {
-            "SCOPE_MISSING".to_owned()
-        }
-        Some("The signature does not match") => "SIGNATURE".to_owned(),
-        Some("Send the admin token: X-Admin-Token") => "ADMIN_TOKEN".to_owned(),
-        _ => reply.text.clone(),
-    });
-    let scope = reply.text.split("lacks the scope ").nth(1);
-    let scope = scope.and_then(|rest| rest.split(';').next());
-    match scope {
-        Some(scope) => format!("{} {code} {scope}", reply.status),
-        None => format!("{} {code}", reply.status),
+        (404, _) => "404".to_owned(),
+        (422, _) if says.contains("must be a simulated account") => "422 not simulated".to_owned(),
+        (_, _) => format!("{status} {}", json["code"].as_str().unwrap_or(says)),
     }
 }
 
-/// An answered call for each operation, and what goes with it.
-async fn targets(app: &TestApp, operations: Vec<Operation>) -> Vec<(Operation, Names)> {
-    let mut targets = Vec::new();
-    for operation in operations {
-        let names = Names {
-            agent_id: app.tenant.agent_id.to_string(),
-            call: app.place().await,
-            endpoint_id: app.tenant.endpoint_id.to_string(),
-            account_id: app.tenant.account_id.to_string(),
-        };
-        targets.push((operation, names));
+/// The table: a line for each operation, its cells as wide as its column.
+fn table(titles: &[String], rows: &[(String, Vec<String>)]) -> String {
+    let mut lines = vec![(String::new(), titles.to_vec())];
+    lines.extend_from_slice(rows);
+    let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
+    let first = widest(&mut lines.iter().map(|(title, _)| title.len()));
+    let widths: Vec<usize> = (0..titles.len())
+        .map(|at| widest(&mut lines.iter().map(|(_, cells)| cells[at].len())))
+        .collect();
+    let mut text = String::from(
+        "401: no valid token. 403: the token lacks that scope. 404: there is no such thing for \
+         this caller. 2xx: done.\n\n",
+    );
+    for (title, cells) in lines {
+        let mut line = format!("{title:<first$}");
+        for (cell, width) in cells.iter().zip(&widths) {
+            write!(line, " | {cell:<width$}").expect("a cell");
+        }
+        writeln!(text, "{}", line.trim_end()).expect("a line");
     }
-    for (_, names) in &targets {
-        app.wait_for_status(&names.call, "in-progress").await;
-    }
-    targets
-}
-
-/// All scopes but those that the operation asks for.
-fn too_few(operation: &Operation) -> Vec<Scope> {
-    let needed = operation.scopes.clone().unwrap_or_default();
-    let mut others = Scope::VARIANTS.to_vec();
-    others.retain(|scope| !needed.contains(&scope.as_str().to_owned()));
-    others
+    text
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_asks_for_a_living_token_with_its_scope() {
+async fn every_operation_answers_every_kind_of_caller_as_the_table_says() {
     let app = TestApp::by_hand().await;
-    let dead = [
-        app.token(Environment::Live, Scope::VARIANTS, None).await,
-        app.token(Environment::Live, Scope::VARIANTS, None).await,
-    ];
-    let test = app.token(Environment::Test, Scope::VARIANTS, None).await;
-    let mut owner = app.database.as_owner().await;
-    for (token, end) in dead
+    let operations = operations::documented();
+    let callers = callers(&app).await;
+    let mut rows: Vec<(String, Vec<String>)> = operations
         .iter()
-        .zip(["revoked_at = created_at", "expires_at = created_at"])
-    {
-        let statement = format!("UPDATE tokens SET {end} WHERE prefix = $1 RETURNING prefix");
-        let dead: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
-            .bind(token.get(..13))
-            .fetch_all(&mut owner)
-            .await
-            .expect("an update");
-        assert_eq!(dead.len(), 1);
-    }
-    let mut table = String::new();
-    let mut line = |cells: [&str; 6]| {
-        let [operation, none, revoked, expired, weak, test] = cells;
-        writeln!(
-            table,
-            "{operation:<55} | {none:<19} | {revoked:<19} | {expired:<19} | {weak:<36} | {test}"
-        )
-        .expect("a line");
-    };
-    line([
-        "",
-        "no token",
-        "revoked",
-        "expired",
-        "every scope but its own",
-        "test token, real account",
-    ]);
-    let targets = targets(&app, operations::documented()).await;
-    let real = "UPDATE provider_accounts SET simulated = false";
-    owner.execute(real).await.expect("an update");
-    for (operation, names) in &targets {
-        let weak = app
-            .token(Environment::Live, &too_few(operation), None)
-            .await;
-        let mut cells = vec![operation.title()];
-        for token in [
-            None,
-            Some(&dead[0]),
-            Some(&dead[1]),
-            Some(&weak),
-            Some(&test),
-        ] {
-            let client = app.client.with_token(token.map(String::as_str));
+        .map(|operation| (operation.title(), Vec::new()))
+        .collect();
+    let shared = target(&app).await;
+    for caller in &callers {
+        let mut targets = Vec::new();
+        for _ in &operations {
+            let own = caller.acts();
+            targets.push(if own {
+                target(&app).await
+            } else {
+                shared.clone()
+            });
+        }
+        if matches!(caller.shows, Shows::TestTokenAtRealAccount(_)) {
+            let real = "UPDATE provider_accounts SET simulated = false";
+            let mut owner = app.database.as_owner().await;
+            owner.execute(real).await.expect("an update");
+        }
+        for ((operation, names), (title, cells)) in operations.iter().zip(&targets).zip(&mut rows) {
+            let token = caller.token(&app, operation).await;
+            let client = app.client.with_token(token.as_deref());
             let reply = send(&client, operation, names).await;
-            assert!(reply.status < 500, "{}: {}", operation.title(), reply.text);
+            assert!(reply.status < 500, "{title}: {}", reply.text);
             cells.push(outcome(&reply));
         }
-        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        line(cells.try_into().expect("six cells"));
+        if !caller.acts() {
+            // Whoever is refused has changed nothing of the tenant's.
+            let call = app.call(&shared.call).await;
+            assert_eq!(call["status"], "in-progress", "{}", caller.title);
+            assert_eq!(call["end"], Value::Null, "{}", caller.title);
+            assert_eq!(call["metadata"], json!({}), "{}", caller.title);
+        }
     }
-    insta::assert_snapshot!("every_route", table);
+    let titles: Vec<String> = callers
+        .iter()
+        .map(|caller| caller.title.to_owned())
+        .collect();
+    insta::assert_snapshot!("every_operation", table(&titles, &rows));
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_stops_working_within_two_seconds() {
-    let app = TestApp::running().await;
+    let app = TestApp::by_hand().await;
     let token = app
         .token(Environment::Live, &[Scope::CallsRead], None)
         .await;
     let client = app.client.with_token(Some(&token));
     assert_eq!(client.get("/api/v1/calls").await.status, 200);
     let mut owner = app.database.as_owner().await;
-    let revoke = "UPDATE tokens SET revoked_at = now() WHERE name = 'test'";
+    let revoke = "UPDATE tokens SET revoked_at = created_at WHERE name = 'test'";
     owner.execute(revoke).await.expect("an update");
-    let revoked_at = tokio::time::Instant::now();
 
-    let ask = || async { client.get("/api/v1/calls").await.status };
-    wait_for("the refusal", ask, |status| *status == 401).await;
+    app.advance(2);
 
-    let took = revoked_at.elapsed();
-    assert!(took < std::time::Duration::from_secs(4), "{took:?}");
+    assert_eq!(client.get("/api/v1/calls").await.status, 401);
     // Another token of the organisation goes on.
     assert_eq!(
         app.client.get("/api/v1/calls").await.json()["items"],

@@ -105,14 +105,14 @@ pub async fn record(
     let change = call::adopt(call, status);
     let mut effects = Effects::at(
         change.call.created_at,
-        LedgerEntryId(app.ambient.entropy.uuid()),
+        LedgerEntryId(app.ambient.ordered_uuid()),
     );
     let detail = json!({
         "agent_id": wanted.agent_id,
         "provider_account_id": wanted.provider_account_id,
         "provider_call_id": wanted.provider_call_id,
     });
-    let audit_id = AuditEntryId(app.ambient.entropy.uuid());
+    let audit_id = AuditEntryId(app.ambient.ordered_uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.adopt", detail));
     match db::calls::create(&app.db, by.scope, &change, &effects).await {
         Ok(()) => {}

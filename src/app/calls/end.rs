@@ -75,7 +75,7 @@ pub async fn end(
     };
     let applied = change(app, by.scope, call, &input, |change, effects| {
         let detail = json!({"reason": request.reason, "status": change.call.status});
-        let id = AuditEntryId(app.ambient.entropy.uuid());
+        let id = AuditEntryId(app.ambient.ordered_uuid());
         effects.audit = Some(by.actor.audit(id, "call.end", detail));
     })
     .await?;

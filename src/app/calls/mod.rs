@@ -61,7 +61,7 @@ async fn change(
             Decision::Unchanged(why) => return Ok(Applied::Unchanged(Box::new(call), why)),
             Decision::Change(change) => change,
         };
-        let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
+        let mut effects = Effects::at(now, LedgerEntryId(app.ambient.ordered_uuid()));
         let jobs = lease_jobs(app, scope, &change, now, &mut effects);
         accompany(&change, &mut effects);
         if db::calls::apply(&app.db, scope, &change, &effects).await? {
@@ -70,6 +70,8 @@ async fn change(
             return Ok(Applied::Changed(change));
         }
         call = get(app, scope, &CallRef::from(call.id)).await?;
+        // Who waits on this node for what another one did learns it here the soonest.
+        app.db.wake().changed(&call, false);
     }
     Err(Error::internal(
         "apply a change of a call",
@@ -100,7 +102,7 @@ fn lease_jobs(
         .iter()
         .map(|kind| LeasedJob {
             organization_id: scope.id(),
-            id: JobId(app.ambient.entropy.uuid()),
+            id: JobId(app.ambient.ordered_uuid()),
             kind: *kind,
             call_id: change.call.id,
             attempt: 1,

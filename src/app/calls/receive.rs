@@ -130,7 +130,7 @@ async fn known(app: &App, scope: OrgScope, arrival: &Arrival) -> Result<Option<C
 async fn record(app: &App, scope: OrgScope, arrival: &Arrival, call: Call) -> Result<Option<Call>> {
     let now = call.created_at;
     let change = call::receive(call);
-    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
+    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.ordered_uuid()));
     let jobs = lease_jobs(app, scope, &change, now, &mut effects);
     effects.receipt = Some(arrival.receipt());
     match db::calls::create(&app.db, scope, &change, &effects).await {

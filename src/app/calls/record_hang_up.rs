@@ -156,7 +156,7 @@ fn attempt_row(
     finished_at: Timestamp,
 ) -> AttemptRow {
     AttemptRow {
-        id: app.ambient.entropy.uuid(),
+        id: app.ambient.ordered_uuid(),
         started_at,
         finished_at,
         outcome: outcome_name(&answered.outcome),

@@ -14,7 +14,7 @@ use crate::{
     db::{
         self,
         agents::DialPlan,
-        calls::{Effects, JobRow},
+        calls::{Effects, JobRow, Placing},
     },
     domain::{
         AgentId, AuditEntryId, CallId, Error, ErrorCode, JobId, LeaseToken, LedgerEntryId,
@@ -24,6 +24,9 @@ use crate::{
         phone::Phone,
     },
 };
+
+/// When to try again to place a call where too many live.
+const PLACE_MAY_BE_FREE_IN: Duration = Duration::seconds(5);
 
 /// A call to place.
 #[derive(Clone, Debug)]
@@ -56,7 +59,7 @@ pub struct KeepAnswer<'a> {
 /// # Errors
 /// `VALIDATION_FAILED` (no number to call from), `INVALID_REQUEST` (no agent is named, and none can
 /// be told), `AGENT_NOT_PUBLISHED`, `DRAINING`,
-/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `PROVIDER_ERROR` (the
+/// `CONCURRENCY_LIMIT`, `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `PROVIDER_ERROR` (the
 /// account's credentials are refused), `DATABASE_UNAVAILABLE`.
 pub async fn start(
     app: &App,
@@ -94,18 +97,34 @@ pub async fn start(
         not_refused(app, by, &call).await?;
     }
     let change = call::start(call);
-    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.entropy.uuid()));
+    let mut effects = Effects::at(now, LedgerEntryId(app.ambient.ordered_uuid()));
     let job = dial_job(app, &change.call, new.delay, now, &mut effects);
     let detail = json!({"agent_id": agent_id, "client_reference": new.client_reference});
-    let audit_id = AuditEntryId(app.ambient.entropy.uuid());
+    let audit_id = AuditEntryId(app.ambient.ordered_uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.create", detail));
     if let Some(keep) = keep {
         let answer = (keep.answer)(&change.call);
         effects.idempotency = Some(keep.key.with_answer(app, by.scope, &answer)?);
     }
-    db::calls::create(&app.db, by.scope, &change, &effects).await?;
+    let most = app.most_live_calls;
+    match db::calls::place(&app.db, by.scope, &change, &effects, most).await? {
+        Placing::Placed => {}
+        Placing::OrganizationFull => return Err(full("the organisation")),
+        Placing::AgentFull => return Err(full("the agent")),
+    }
     app.fast_lane.send(job.into_iter().collect(), &change.call);
     Ok(Some(change.call))
+}
+
+/// Too many calls live. How soon one ends is anybody's guess.
+fn full(whose: &str) -> Error {
+    Error::new(
+        ErrorCode::ConcurrencyLimit,
+        format!(
+            "As many calls of {whose} live as may at once; end one, or try again when one is over"
+        ),
+    )
+    .retry_after(PLACE_MAY_BE_FREE_IN)
 }
 
 /// A provider that refuses the account's credentials would refuse the call too.
@@ -136,7 +155,7 @@ fn dial_job(
     let kind = JobKind::DialCall;
     let job = LeasedJob {
         organization_id: call.organization_id,
-        id: JobId(app.ambient.entropy.uuid()),
+        id: JobId(app.ambient.ordered_uuid()),
         kind,
         call_id: call.id,
         attempt: 1,

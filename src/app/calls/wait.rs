@@ -20,7 +20,9 @@ use super::end::Ending;
 /// How often the database is asked while waiting, for changes that another node makes.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Waits at most `bound` until `done` holds; returns the newest call known.
+/// Waits at most `bound` until `done` holds; returns the newest call known. Before it is said that
+/// nothing came of it, the call is read once more, as urgently as the request is: the looks in between
+/// are given up while the database is busy, and what another node changed would be denied.
 pub async fn until(
     app: &App,
     scope: OrgScope,
@@ -34,25 +36,33 @@ pub async fn until(
         tokio::time::interval_at(tokio::time::Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
     while !done(&call) {
         tokio::select! {
-            () = tokio::time::sleep_until(deadline) => break,
+            () = tokio::time::sleep_until(deadline) => {
+                return if bound < LOOK_AGAIN {
+                    call
+                } else {
+                    looked_at(app, scope, call).await
+                };
+            }
             changed = watch.changed() => {
                 if changed.version > call.version {
                     call = changed;
                 }
             }
             _ = look_again.tick() => {
-                // What was asked for is durable: a look that fails is no failure.
-                let reference = CallRef::from(call.id);
-                let looking = db::calls::find(&app.db, scope, &reference);
-                if let Ok(Some(read)) = admission::with(Urgency::Idle, looking).await
-                    && read.version > call.version
-                {
-                    call = Arc::new(read);
-                }
+                call = admission::with(Urgency::Idle, looked_at(app, scope, call)).await;
             }
         }
     }
     call
+}
+
+/// The call as it is now; as it was known, when that can not be read: what was asked for is durable,
+/// and a look that fails is no failure.
+async fn looked_at(app: &App, scope: OrgScope, call: Arc<Call>) -> Arc<Call> {
+    match db::calls::find(&app.db, scope, &CallRef::from(call.id)).await {
+        Ok(Some(read)) if read.version > call.version => Arc::new(read),
+        Ok(_) | Err(_) => call,
+    }
 }
 
 /// Waits at most `bound` for an end to come to something.

@@ -126,7 +126,7 @@ pub async fn accept(
     let accepted = db::invitations::accept(&app.db, &digest, person.person_id, now)
         .await?
         .ok_or_else(not_found)?;
-    let id = AuditEntryId(app.ambient.entropy.uuid());
+    let id = AuditEntryId(app.ambient.ordered_uuid());
     let entry = visitor.entry(id, person.person_id, "invitation.accept");
     let subject = person.person_id.to_string();
     db::audit_entries::insert(&app.db, scope(accepted.0), &entry, &subject, now).await?;

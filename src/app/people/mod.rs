@@ -92,7 +92,7 @@ impl Visitor {
 
     /// Records what a person did, in every organisation that the person belongs to.
     async fn record(&self, app: &App, person_id: PersonId, action: &'static str) -> Result<()> {
-        let entry = self.entry(AuditEntryId(app.ambient.entropy.uuid()), person_id, action);
+        let entry = self.entry(AuditEntryId(app.ambient.ordered_uuid()), person_id, action);
         db::audit_entries::insert_of_person(&app.db, person_id, &entry, app.ambient.now()).await
     }
 }

@@ -172,10 +172,16 @@ pub async fn refused(
     id: ProviderAccountId,
     provider_status: Option<u16>,
 ) {
+    let used = app.accounts.remembered(id).await;
+    app.accounts.forget(id).await;
     // An account that cannot be read now is found to be refused the next time.
     let Ok(Some(account)) = open(app, id).await else {
         return;
     };
+    if used.is_some_and(|used| used.fingerprint != account.fingerprint) {
+        // They were changed meanwhile; the present ones have not been tried.
+        return;
+    }
     let now = app.ambient.now();
     if app.circuits.open(scope.id(), id, account.fingerprint, now) {
         tracing::error!(

@@ -17,6 +17,7 @@ use crate::{
     domain::{OrganizationId, ProviderAccountId, Result, provider::ProviderKind},
 };
 
+/// How long an account is used after it was changed or disconnected by another node.
 const REMEMBERED: Duration = Duration::from_secs(5);
 const MOST_REMEMBERED: u64 = 10_000;
 
@@ -28,7 +29,7 @@ pub struct OpenAccount {
     pub external_id: String,
     pub api_base_url: Option<String>,
     /// JSON in the provider's own form.
-    pub credentials: Vec<u8>,
+    pub credentials: Arc<[u8]>,
     /// Tells these credentials, at this host, from others within the process.
     pub(super) fingerprint: u64,
 }
@@ -42,6 +43,18 @@ impl fmt::Debug for OpenAccount {
 /// Accounts used lately.
 #[derive(Clone)]
 pub struct Accounts(Cache<ProviderAccountId, Arc<OpenAccount>>);
+
+impl Accounts {
+    async fn remembered(&self, id: ProviderAccountId) -> Option<Arc<OpenAccount>> {
+        self.0.get(&id).await
+    }
+
+    /// What is remembered of the account holds no longer on this node. Others go by it for as long as
+    /// they remember it, or until the provider refuses it.
+    pub async fn forget(&self, id: ProviderAccountId) {
+        self.0.invalidate(&id).await;
+    }
+}
 
 impl Default for Accounts {
     fn default() -> Self {
@@ -64,7 +77,7 @@ pub fn seal_context(organization_id: OrganizationId, id: ProviderAccountId) -> S
 /// # Errors
 /// `DATABASE_UNAVAILABLE`; `INTERNAL` when its key is missing.
 pub async fn open(app: &App, id: ProviderAccountId) -> Result<Option<Arc<OpenAccount>>> {
-    if let Some(account) = app.accounts.0.get(&id).await {
+    if let Some(account) = app.accounts.remembered(id).await {
         return Ok(Some(account));
     }
     let Some(row) = db::provider_accounts::find(&app.db, id).await? else {
@@ -79,7 +92,7 @@ pub async fn open(app: &App, id: ProviderAccountId) -> Result<Option<Arc<OpenAcc
         provider: row.provider,
         external_id: row.external_id,
         api_base_url: row.api_base_url,
-        credentials,
+        credentials: credentials.into(),
     });
     app.accounts.0.insert(id, Arc::clone(&account)).await;
     Ok(Some(account))

@@ -14,12 +14,13 @@ use crate::{
     ambient::Ambient,
     app::{App, FastLane},
     boot::{
-        self, Node, Settings, Stop,
+        self, Node, Patience, Settings, Stop,
         private_postgres::{Options, PrivatePostgres},
     },
     config::{self, Config},
     db,
     domain::{OrgScope, webhook::signature::SigningSecret},
+    jobs::Loops,
     simulator::{Receiver, SimulatedAccount, Simulator},
     telemetry::log,
 };
@@ -96,7 +97,8 @@ async fn serve(
     let node = Node::start(Settings {
         config,
         ambient: ambient.clone(),
-        run_loops: true,
+        loops: Loops::All,
+        patience: Patience::default(),
     })
     .await?;
     for account in keys.accounts() {

@@ -163,6 +163,64 @@ pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects
     Ok(())
 }
 
+/// What became of a call that was to be placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placing {
+    Placed,
+    /// As many calls of the organisation live as may.
+    OrganizationFull,
+    /// As many calls of the agent live as may.
+    AgentFull,
+}
+
+/// As [`create`], if the organisation and the agent may have one more live call. The live calls
+/// themselves are counted, by the statement that writes this one, so that no two can take the last
+/// place. `most` is for an organisation that has no limit of its own; `None`: any number. One
+/// statement, or two when few places are left.
+///
+/// # Errors
+/// As [`create`].
+pub async fn place(
+    db: &Db,
+    scope: OrgScope,
+    change: &Change,
+    effects: &Effects,
+    most: Option<u32>,
+) -> Result<Placing> {
+    let call = NewCallRow::from(&change.call);
+    let effects = EffectsJson::of(change, effects);
+    let most = most.and_then(|most| i32::try_from(most).ok());
+    let mut alone = false;
+    loop {
+        let outcome = db
+            .run(
+                "place a call",
+                sqlx::query_scalar!(
+                    r#"/* db::calls::place */ SELECT place_call($1, $2, $3, $4, $5) AS "outcome!""#,
+                    scope.id() as OrganizationId,
+                    Json(&call) as _,
+                    Json(&effects) as _,
+                    most,
+                    alone
+                )
+                .fetch_one(&db.pool),
+            )
+            .await?;
+        return Ok(match outcome.as_str() {
+            "organization_full" => Placing::OrganizationFull,
+            "agent_full" => Placing::AgentFull,
+            "nearly_full" if !alone => {
+                alone = true;
+                continue;
+            }
+            _ => {
+                db.wake.changed(&change.call, true);
+                Placing::Placed
+            }
+        });
+    }
+}
+
 /// Writes a decided change if the call is still the one it was decided on. One statement, safe to
 /// drop at any moment. False: somebody was faster; read and decide again. Whoever waits is woken by
 /// the caller ([`super::Wake::changed`]).

@@ -75,8 +75,8 @@ pub async fn run(db: &Db, now: Timestamp) -> Result<Vec<(Check, Vec<String>)>> {
 /// A connection that only reads and may take its time. It never goes back to the pool.
 async fn reader(db: &Db) -> Result<PgConnection> {
     let doing = "prepare the audit's connection";
-    let connection = db.run("connect for the audit", db.pool.acquire()).await?;
-    let mut connection = connection.detach();
+    let taken = db.run("connect for the audit", db.pool.take()).await?;
+    let mut connection = taken.detach().ok_or_else(unavailable)?;
     let millis = PATIENCE.as_millis().to_string();
     let settings = sqlx::query!(
         "/* db::invariants::reader */ SELECT set_config('statement_timeout', $1, false) AS patience,

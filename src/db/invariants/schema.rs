@@ -42,13 +42,13 @@ pub(super) const STATEMENTS: [Statement; 4] = [
         check: Check {
             name: "history_is_only_added_to",
             says: "the application may not change or remove events, ledger and audit entries, hang-up \
-                attempts and rate cards, and changes calls by functions alone",
+                attempts and rate cards, and changes calls and seals by functions alone",
         },
         sql: "/* db::invariants history_is_only_added_to */
             SELECT t.name || ': ' || p.privilege
-            FROM unnest(ARRAY['calls', 'call_facts', 'ledger_entries', 'audit_entries', 'rate_cards', 'hangup_attempts']) AS t(name)
+            FROM unnest(ARRAY['calls', 'call_facts', 'ledger_entries', 'audit_entries', 'rate_cards', 'hangup_attempts', 'audit_seals']) AS t(name)
             CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p(privilege)
-            WHERE (p.privilege <> 'INSERT' OR t.name IN ('calls', 'call_facts', 'ledger_entries'))
+            WHERE (p.privilege <> 'INSERT' OR t.name IN ('calls', 'call_facts', 'ledger_entries', 'audit_seals'))
                 AND has_table_privilege('onhook_application', t.name, p.privilege)
             LIMIT 20",
     },

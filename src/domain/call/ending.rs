@@ -72,6 +72,19 @@ fn without_a_word(call: &Call) -> CallStatus {
     }
 }
 
+/// The status of a call of which we have evidence that it was answered. A provider may show one that
+/// was short, or whose hang-up overtook its answer, as one that nobody answered.
+fn of_answered(status: CallStatus) -> CallStatus {
+    match status {
+        CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => CallStatus::Completed,
+        CallStatus::Initiating
+        | CallStatus::Ringing
+        | CallStatus::InProgress
+        | CallStatus::Completed
+        | CallStatus::Failed => status,
+    }
+}
+
 impl Draft {
     /// Makes the call terminal: times, reason, price, and the facts that tell it.
     pub(super) fn end(&mut self, ending: &Ending, now: Timestamp) {
@@ -85,10 +98,15 @@ impl Draft {
         let answered_at = call
             .answered_at
             .or_else(|| ending.answered_at.map(|at| at.max(call.created_at)));
+        let status = if call.answered_at.is_some() {
+            of_answered(ending.status)
+        } else {
+            ending.status
+        };
         let natural = ending
             .reason
-            .unwrap_or_else(|| EndReason::of_natural_end(ending.status));
-        call.status = ending.status;
+            .unwrap_or_else(|| EndReason::of_natural_end(status));
+        call.status = status;
         call.ended_at = Some(ended_at);
         call.answered_at = answered_at.map(|at| at.min(ended_at));
         call.provider_cause.clone_from(&ending.cause);

@@ -10,7 +10,7 @@ use super::{
 use crate::domain::{
     Timestamp,
     call::EndReason,
-    provider::{DialOutcome, HangUpOutcome, Progress, Source},
+    provider::{DialOutcome, HangUpOutcome, Progress, ProviderKind, Source},
 };
 
 /// Times in seconds after the creation, and what the call costs in micros, a thousand a second.
@@ -155,4 +155,36 @@ fn an_adopted_call_begins_as_far_as_it_had_come() {
         assert!(change.jobs.is_empty());
         assert_eq!(broken_constraints(&change.call), [""; 0]);
     }
+}
+
+#[test]
+fn a_call_that_was_answered_ends_as_one_whatever_its_provider_makes_of_it() {
+    for (told, kept) in [
+        (CallStatus::Busy, CallStatus::Completed),
+        (CallStatus::NoAnswer, CallStatus::Completed),
+        (CallStatus::Canceled, CallStatus::Completed),
+        (CallStatus::Failed, CallStatus::Failed),
+    ] {
+        let seen = seen(over(told, Some(0)), Some(at(25)), Source::Fetch);
+        let call = Event::Seen(seen).change(&talking(), at(30)).call;
+        assert_eq!(call.status, kept);
+        assert_eq!(call.ended_reason, Some(EndReason::of_natural_end(kept)));
+        assert_eq!(broken_constraints(&call), [""; 0], "{told:?}");
+    }
+}
+
+#[test]
+fn a_call_that_outlives_its_ringing_where_no_answer_shows_is_a_conversation() {
+    let mut call = placed();
+    let dialled = call.dial_started_at.unwrap();
+    let after = |seconds: i32| dialled.plus(time::Duration::seconds(seconds.into()));
+    let (ringing, talking) = (
+        call.limits.ring_timeout_seconds,
+        call.limits.max_duration_seconds,
+    );
+    let limit = (after(ringing + 60), EndReason::RingTimeout);
+    assert_eq!(call.limit_reached_at(), Some(limit));
+    call.provider = ProviderKind::Telnyx;
+    let limit = (after(ringing + talking), EndReason::MaxDuration);
+    assert_eq!(call.limit_reached_at(), Some(limit));
 }

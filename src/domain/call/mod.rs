@@ -178,9 +178,18 @@ impl Call {
                 Some((answered_at.plus(most), EndReason::MaxDuration))
             }
             // The provider ends a ringing call by itself; ours is the second wall, a minute later.
-            (None, Some(dialed_at)) => {
+            (None, Some(dialed_at)) if self.provider.shows_answers() => {
                 let most = Duration::seconds(i64::from(limits.ring_timeout_seconds) + 60);
                 Some((dialed_at.plus(most), EndReason::RingTimeout))
+            }
+            // Where an answer whose report was lost does not show, a call that outlived its ringing is
+            // a conversation: it is not ended as one that rings.
+            (None, Some(dialed_at)) => {
+                let most = limits.ring_timeout_seconds + limits.max_duration_seconds;
+                Some((
+                    dialed_at.plus(Duration::seconds(most.into())),
+                    EndReason::MaxDuration,
+                ))
             }
             (None, None) => None,
         }

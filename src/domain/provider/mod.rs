@@ -57,6 +57,11 @@ impl ProviderKind {
         }
     }
 
+    /// Whether a call that is read shows that it was answered.
+    pub fn shows_answers(self) -> bool {
+        self != Self::Telnyx
+    }
+
     /// Whether calls can be placed through it, and not only come in.
     pub fn places_calls(self) -> bool {
         self != Self::Openai

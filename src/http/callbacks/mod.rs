@@ -22,8 +22,8 @@ use crate::{
         call::Call,
     },
     providers::{
-        Account, Callback, CallbackRefusal, CallbackRequest, Credentials, Instruction,
-        ProviderCall, Reply, Stage,
+        Account, Callback, CallbackRefusal, CallbackRequest, Instruction, ProviderCall, Reply,
+        Stage, StoredAccount,
     },
 };
 
@@ -88,10 +88,11 @@ async fn answer(state: &HttpState, mut incoming: Incoming) -> Answer {
         Err(failed) => {
             error::log(&failed, &incoming.context.request_id);
             let status = error::status(failed.code);
-            (
-                "failed",
-                refusal(status, &failed.detail).retry_like(&failed),
-            )
+            let outcome = match failed.code {
+                ErrorCode::PayloadTooLarge => "oversized",
+                _ => "failed",
+            };
+            (outcome, refusal(status, &failed.detail).retry_like(&failed))
         }
     };
     state.metrics.callback(incoming.param("provider"), outcome);
@@ -118,7 +119,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Handled> {
         let (_, answer) = refused_answer(&CallbackRefusal::Signature);
         return Ok(("unknown", answer));
     };
-    let account = opened(&open)?;
+    let account = opened(state, &open).await?;
     let path = incoming
         .uri
         .path_and_query()
@@ -150,22 +151,23 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Handled> {
         .map_err(|error| Error::internal("apply a callback", error))?
 }
 
-fn opened(open: &OpenAccount) -> Result<Account> {
-    let credentials = Credentials::parse(open.provider, &open.credentials)
-        .map_err(|error| Error::internal("read a provider account's credentials", error))?;
-    Ok(Account {
+/// The account as its adapter takes it.
+pub(super) async fn opened(state: &HttpState, open: &OpenAccount) -> Result<Arc<Account>> {
+    let stored = StoredAccount {
         id: open.id,
         organization_id: open.organization_id,
         kind: open.provider,
-        external_id: open.external_id.clone(),
-        api_base_url: open.api_base_url.clone(),
-        credentials,
-    })
+        external_id: &open.external_id,
+        api_base_url: open.api_base_url.as_deref(),
+        credentials: &open.credentials,
+    };
+    let account = state.providers.account(stored).await;
+    account.map_err(|error| Error::internal("read a provider account's credentials", error))
 }
 
 async fn act(
     state: &HttpState,
-    account: &Account,
+    account: &Arc<Account>,
     call_id: Option<CallId>,
     callback: Callback,
 ) -> Result<Handled> {
@@ -218,8 +220,8 @@ async fn act(
 }
 
 /// Has a provider that is commanded turn the call away, while the answer goes out.
-fn turn_away(state: &HttpState, account: &Account, id: String, host: Option<String>) {
-    let (providers, account) = (Arc::clone(&state.providers), account.clone());
+fn turn_away(state: &HttpState, account: &Arc<Account>, id: String, host: Option<String>) {
+    let (providers, account) = (Arc::clone(&state.providers), Arc::clone(account));
     drop(state.app.ambient.tasks.spawn(async move {
         let call = ProviderCall {
             host: host.as_deref(),

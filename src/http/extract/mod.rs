@@ -25,7 +25,7 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers, people},
+    app::{Actor, actor, callers, people, rates::Lane},
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -86,6 +86,7 @@ impl FromRequest<HttpState> for Incoming {
             address: None,
             received_at: state.app.ambient.now(),
             caller: std::sync::Arc::default(),
+            standing: std::sync::Arc::default(),
         });
         let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
         Ok(Self {
@@ -113,11 +114,12 @@ impl Incoming {
     /// that it may do what `scope` says.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`; for people also
+    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`; for people also
     /// `ORGANIZATION_NOT_FOUND` and `INVALID_REQUEST`, when it cannot be told which organisation is
     /// meant.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
-        let identity = self.identify_member(state).await?;
+        let identity = self.recognise(state).await?;
+        self.count(state, &identity.caller, Some(scope))?;
         actor::authorize(&identity.caller, scope)?;
         Ok(identity)
     }
@@ -127,6 +129,13 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::identify`], but never `SCOPE_MISSING`.
     pub(super) async fn identify_member(&self, state: &HttpState) -> Result<Identity> {
+        let identity = self.recognise(state).await?;
+        self.count(state, &identity.caller, None)?;
+        Ok(identity)
+    }
+
+    /// Who calls, whatever it is for.
+    async fn recognise(&self, state: &HttpState) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
         let caller = if token.starts_with("ohk_") {
             callers::identify(&state.app, token).await?
@@ -136,6 +145,20 @@ impl Incoming {
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
         Ok(self.identity_of(caller))
+    }
+
+    /// Counts the request against the caller's quotas.
+    fn count(&self, state: &HttpState, caller: &Caller, scope: Option<Scope>) -> Result<()> {
+        let safe = self.method == Method::GET || scope == Some(Scope::CallsEnd);
+        let lane = if safe { Lane::Safety } else { Lane::Ordinary };
+        let (standing, counted) = match state.app.rates.count(caller, lane) {
+            Ok(standing) => (standing, Ok(())),
+            Err(refusal) => (Some(refusal.standing), Err(refusal.into())),
+        };
+        if let Some(standing) = standing {
+            self.context.standing.get_or_init(|| standing);
+        }
+        counted
     }
 
     /// As [`Incoming::identify`]; in local mode, what comes from this machine without a token acts

@@ -14,8 +14,9 @@ use axum::{
     response::Response,
 };
 
-use super::Arrival;
+use super::{Arrival, rate_headers};
 use crate::{
+    app::rates::Standing,
     db::admission::{self, Urgency},
     domain::{Timestamp, token::Caller},
     http::HttpState,
@@ -31,6 +32,8 @@ pub(in crate::http) struct RequestContext {
     pub(in crate::http) received_at: Timestamp,
     /// Set once the caller is identified.
     pub(in crate::http) caller: Arc<OnceLock<Caller>>,
+    /// Set once the request is counted.
+    pub(in crate::http) standing: Arc<OnceLock<Standing>>,
 }
 
 pub(in crate::http) async fn access_log(
@@ -50,6 +53,9 @@ pub(in crate::http) async fn access_log(
     let mut response = admission::with(urgency, next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if let Some(standing) = context.standing.get() {
+        rate_headers::insert(response.headers_mut(), standing);
     }
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
@@ -102,5 +108,6 @@ fn context(state: &HttpState, request: &Request) -> RequestContext {
             .get::<Arrival>()
             .map_or_else(|| state.app.ambient.now(), |arrival| arrival.0),
         caller: Arc::default(),
+        standing: Arc::default(),
     }
 }

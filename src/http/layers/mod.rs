@@ -2,6 +2,7 @@
 //! body.
 
 mod access_log;
+mod rate_headers;
 mod trailing_slash;
 mod unread_body;
 

@@ -1,6 +1,8 @@
 //! Asks the provider to place a call, once. A dial whose answer was lost is looked up and never
 //! repeated: no retry and no restart rings a phone twice.
 
+use std::sync::Arc;
+
 use time::Duration;
 
 use crate::{
@@ -81,7 +83,7 @@ async fn prepare(
     jobs: &Jobs,
     scope: OrgScope,
     call: &Call,
-) -> Result<Option<(Account, AgentSettings)>> {
+) -> Result<Option<(Arc<Account>, AgentSettings)>> {
     let account = jobs.account(call.provider_account_id).await?;
     let settings = db::agents::find_settings(&jobs.app.db, scope, call.agent_id).await?;
     Ok(account.zip(settings))

@@ -16,7 +16,7 @@ use crate::{
         provider::{Answered, InstructOutcome},
     },
     jobs::{Heard, Jobs, Lane, callback_url, scope_of},
-    providers::{Account, Instruction, ProviderCall, Stage},
+    providers::{Instruction, ProviderCall, Stage},
 };
 
 /// How often the provider is told before the call is given up.
@@ -65,7 +65,7 @@ async fn ask(
     stage: Stage,
 ) -> Result<InstructOutcome> {
     let scope = crate::domain::OrgScope::assume(call.organization_id);
-    let account: Option<Account> = jobs.account(call.provider_account_id).await?;
+    let account = jobs.account(call.provider_account_id).await?;
     let settings = db::agents::find_settings(&jobs.app.db, scope, call.agent_id).await?;
     let (Some(account), Some(settings)) = (account, settings) else {
         return Ok(InstructOutcome::Refused);

@@ -49,7 +49,7 @@ pub(in crate::jobs) async fn run(
         return end_for_limit(jobs, scope, &call, reason).await;
     }
     if let Some(kind) = missing_job(&call) {
-        let id = JobId(app.ambient.entropy.uuid());
+        let id = JobId(app.ambient.ordered_uuid());
         if db::jobs::enqueue(&app.db, scope, id, kind, call.id, now).await? {
             tracing::warn!(call.id = %call.id, job = kind.as_str(), "a call had lost its job");
         }

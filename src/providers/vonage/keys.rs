@@ -1,8 +1,9 @@
 //! An account's credentials: what the sealed JSON holds, and the two things it proves: that we are
 //! the application, and that a callback is theirs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::http::HeaderValue;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use ring::{
@@ -20,8 +21,11 @@ use crate::{
     providers::{Account, Credentials, CredentialsProblem},
 };
 
-/// How long a token of ours holds. Short, because each request has its own.
-const TOKEN_LIFE: Duration = Duration::minutes(5);
+/// How long a token of ours holds; they take up to a day.
+const TOKEN_LIFE: Duration = Duration::minutes(10);
+
+/// How long one is used: what is left is for the request and for clocks that differ.
+const TOKEN_USE: Duration = Duration::minutes(5);
 
 /// `{"application_id", "private_key", "signature_secret", "api_key"?}`.
 ///
@@ -41,6 +45,14 @@ pub struct Keys {
 struct PrivateKey {
     pem: String,
     pair: Arc<RsaKeyPair>,
+    /// Signing takes longer than the rest of a request.
+    last: Arc<Mutex<Option<Token>>>,
+}
+
+/// A token that was signed.
+struct Token {
+    signed_at: Timestamp,
+    value: HeaderValue,
 }
 
 impl PartialEq for PrivateKey {
@@ -55,6 +67,7 @@ impl Eq for PrivateKey {}
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamp {
     pub(super) now: Timestamp,
+    /// For the token, if one is signed.
     pub(super) token_id: Uuid,
 }
 
@@ -109,11 +122,32 @@ impl Keys {
         self.api_key.as_deref()
     }
 
-    /// The `Authorization` header's value: a token for one request, RS256 (RFC 7518 section 3.3).
+    /// The `Authorization` header's value: a token that was signed within the last five minutes.
+    ///
+    /// `None` when the key cannot sign, which its reading has ruled out.
+    pub(super) fn bearer(&self, stamp: Stamp) -> Option<HeaderValue> {
+        let last = &self.private_key.last;
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use = |token: &&Token| {
+            let age = stamp.now.since(token.signed_at);
+            !age.is_negative() && age < TOKEN_USE
+        };
+        if let Some(token) = last.as_ref().filter(in_use) {
+            return Some(token.value.clone());
+        }
+        let mut value = HeaderValue::try_from(self.sign(stamp)?).ok()?;
+        value.set_sensitive(true);
+        *last = Some(Token {
+            signed_at: stamp.now,
+            value: value.clone(),
+        });
+        Some(value)
+    }
+
+    /// A new token, RS256 (RFC 7518 section 3.3).
     ///
     /// <https://developer.vonage.com/en/getting-started/concepts/authentication#json-web-tokens>.
-    /// `None` when the key cannot sign, which its reading has ruled out.
-    pub(super) fn bearer(&self, stamp: Stamp) -> Option<String> {
+    fn sign(&self, stamp: Stamp) -> Option<String> {
         let header = json!({ "alg": "RS256", "typ": "JWT" });
         let claims = json!({
             "application_id": self.application_id,
@@ -161,8 +195,11 @@ impl PrivateKey {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             _ => return None,
         };
-        let pair = Arc::new(pair.ok()?);
-        Some(Self { pem, pair })
+        Some(Self {
+            pem,
+            pair: Arc::new(pair.ok()?),
+            last: Arc::default(),
+        })
     }
 }
 
@@ -214,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_carries_a_token_of_the_application_for_five_minutes() {
+    fn a_request_carries_a_token_of_the_application_that_holds_for_ten_minutes() {
         let account = account(None);
         let keys = Keys::of(&account).unwrap();
         let stamp = Stamp {
@@ -222,7 +259,7 @@ mod tests {
             token_id: Uuid::from_u128(7),
         };
         let bearer = keys.bearer(stamp).unwrap();
-        let token = bearer.strip_prefix("Bearer ").unwrap();
+        let token = bearer.to_str().unwrap().strip_prefix("Bearer ").unwrap();
         let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
             panic!("{token}");
         };
@@ -232,7 +269,7 @@ mod tests {
         assert_eq!(
             read(claims),
             json!({
-                "application_id": APPLICATION, "iat": 1_795_253_400, "exp": 1_795_253_700,
+                "application_id": APPLICATION, "iat": 1_795_253_400, "exp": 1_795_254_000,
                 "jti": "00000000-0000-0000-0000-000000000007",
             })
         );

@@ -24,6 +24,8 @@ mod callback_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod map_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Pure: our questions as HTTP requests, JSON throughout, each with a token of its own.
+//! Pure: our questions as HTTP requests, JSON throughout, each with a token of the application's.
 //!
 //! A request that could go to another resource than the one meant, or carry credentials in clear
 //! over a network, is not built. Which host it goes to is in `region.rs`.
@@ -226,10 +226,8 @@ fn headers(account: &Account, stamp: Stamp) -> Result<HeaderMap, String> {
         let text = "the account's external id is not the application_id of its credentials";
         return Err(text.to_owned());
     }
-    let mut bearer = keys
+    let bearer = keys
         .bearer(stamp)
-        .and_then(|bearer| outbound::header_value(&bearer))
         .ok_or_else(|| "the account's credentials cannot be sent".to_owned())?;
-    bearer.set_sensitive(true);
     Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
 }

@@ -127,7 +127,8 @@ fn ending(call: &Record) -> Value {
     };
     json!({
         "hangup_cause": cause,
-        "hangup_source": if by_customer { "caller" } else { "callee" },
+        // The customer is called where the call came in.
+        "hangup_source": if by_customer == call.inbound { "callee" } else { "caller" },
         "sip_hangup_cause": sip,
         "start_time": instant(call.created_at),
         "state": "hangup",

@@ -126,6 +126,22 @@ async fn a_delay_after_the_act_only_delays_the_answer() {
 }
 
 #[tokio::test]
+async fn a_delay_is_over_when_it_is_released() {
+    let mut rig = Rig::start().await;
+    rig.stand_still().await;
+    let id = rig.place().await;
+    rig.callback().await;
+    rig.fault(r#""operation":"hangup","delay_ms":3600000"#)
+        .await;
+    let (answer, released) = tokio::join!(
+        rig.hang_up(&id),
+        rig.control(Method::POST, "/faults/release", "")
+    );
+    assert_eq!(released.0, 204);
+    assert_eq!(answer.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn callbacks_come_twice_late_forged_or_never() {
     let mut rig = Rig::start().await;
     rig.stand_still().await;

@@ -74,6 +74,8 @@ pub struct Rig {
     /// Where the simulated provider's API is, as an account's `api_base_url`.
     pub api: String,
     pub simulated: SimulatedAccount,
+    /// Members of the account's credentials that the simulated provider does not know of.
+    also: Value,
     /// What the callee of the calls to come hears.
     pub answer: Answer,
     sim: TestClient,
@@ -108,7 +110,8 @@ impl Rig {
         let rig = Self {
             provider,
             face,
-            account: account(&simulated, &api),
+            account: account(&simulated, &json!({}), &api),
+            also: json!({}),
             api,
             simulated,
             answer: Answer::default(),
@@ -128,7 +131,14 @@ impl Rig {
 
     /// The adapter goes to `api` from now on.
     pub fn through(&mut self, api: &str) {
-        self.account = account(&self.simulated, api);
+        self.account = account(&self.simulated, &self.also, api);
+    }
+
+    /// The account's credentials have `members` as well from now on.
+    pub fn have(&mut self, members: &Value) {
+        self.also = members.clone();
+        let api = self.account.api_base_url.clone().expect("a simulated API");
+        self.through(&api);
     }
 
     /// The adapter gives up early from now on.
@@ -206,6 +216,20 @@ impl Rig {
         self.command(call, Stage::Answered).await
     }
 
+    /// Has a call that came in answered; `None` as for [`Rig::instruct`].
+    pub async fn take(&self, call: &str) -> Option<InstructOutcome> {
+        let taken = self.command(call, Stage::Incoming).await?;
+        self.answered.lock().unwrap().insert(call.to_owned());
+        Some(taken)
+    }
+
+    /// Turns a call that came in away; `None` as for [`Rig::instruct`].
+    pub async fn turn_away(&self, call: &str) -> Option<InstructOutcome> {
+        let commands = self.registry().commands(self.provider)?;
+        let rejected = commands.reject(&self.account, ProviderCall::named(call));
+        Some(rejected.await.outcome)
+    }
+
     async fn command(&self, call: &str, stage: Stage) -> Option<InstructOutcome> {
         let commands = self.registry().commands(self.provider)?;
         let instruction = Instruction {
@@ -266,7 +290,7 @@ impl Rig {
     }
 
     /// The name of a call that came in, which rings.
-    async fn call_in(&self) -> String {
+    pub async fn call_in(&self) -> String {
         let order = json!({"provider": self.provider, "to": "+15550100", "from": "+15550101"});
         let reply = self.sim.post("/_sim/inbound", &order).await;
         assert_eq!(reply.status, 201, "{}", reply.text);
@@ -286,9 +310,7 @@ impl Rig {
     pub async fn place_answered(&self) -> String {
         if !self.provider.places_calls() {
             let call = self.call_in().await;
-            let taken = self.command(&call, Stage::Incoming).await;
-            assert_eq!(taken, Some(InstructOutcome::Done));
-            self.answered.lock().unwrap().insert(call.clone());
+            assert_eq!(self.take(&call).await, Some(InstructOutcome::Done));
             return call;
         }
         let call = self.place().await;
@@ -335,8 +357,11 @@ impl Rig {
     }
 }
 
-fn account(simulated: &SimulatedAccount, api: &str) -> Account {
-    let credentials = simulated.credentials().to_string();
+fn account(simulated: &SimulatedAccount, also: &Value, api: &str) -> Account {
+    let mut credentials = simulated.credentials();
+    let more = also.as_object().expect("an object").clone();
+    credentials.as_object_mut().expect("an object").extend(more);
+    let credentials = credentials.to_string();
     Account {
         id: ProviderAccountId(uuid::Uuid::nil()),
         organization_id: OrganizationId(uuid::Uuid::nil()),

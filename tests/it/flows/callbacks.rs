@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::books;
 use crate::support::{
-    app::TestApp,
+    app::{HELD, TestApp},
     client::{Reply, TestClient},
     twilio_callback::TwilioCallback,
     wait::wait_for,
@@ -295,7 +295,7 @@ async fn an_oversized_report_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_that_arrive_before_the_creates_answer_are_applied() {
     let app = TestApp::by_hand().await;
-    let fault = json!({"delay_ms": 3000, "when": "after"});
+    let fault = json!({"delay_ms": HELD, "when": "after"});
     app.fault("create", 1, &fault).await;
     let id = app.place().await;
 
@@ -308,6 +308,7 @@ async fn reports_that_arrive_before_the_creates_answer_are_applied() {
         "the dial is still under way"
     );
 
+    app.release().await;
     let done = |jobs: &Vec<books::JobRow>| jobs.is_empty();
     wait_for("the create's answer", || books::jobs(&app, &id), done).await;
     assert_eq!(app.call(&id).await["status"], "in-progress");

@@ -6,7 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::books;
-use crate::support::{app::TestApp, client::Reply, wait::wait_for};
+use crate::support::{
+    app::{HELD, TestApp},
+    client::Reply,
+    wait::wait_for,
+};
 
 async fn terminate(app: &TestApp, id: &str) -> Reply {
     let path = format!("/api/v1/calls/{id}/terminate");
@@ -268,7 +272,7 @@ pub async fn set_secret(app: &TestApp, secret: &str) {
 async fn a_provider_that_thinks_beyond_the_deadline_is_asked_again() {
     let app = TestApp::by_hand().await;
     let id = answered_without_callbacks(&app).await;
-    app.fault("hangup", 1, &json!({"delay_ms": 6000})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": HELD})).await;
 
     assert_retrying(&terminate(&app, &id).await);
     assert_eq!(app.at_provider(&id).await["state"], "in-progress");

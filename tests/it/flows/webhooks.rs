@@ -3,18 +3,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use onhook::{
-    boot::{Node, Settings},
-    config,
-    db::webhook_deliveries::Claim,
-    simulator::Delivery,
-};
+use onhook::{boot::Node, db::webhook_deliveries::Claim, simulator::Delivery};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::books::{self, DeliveryAttemptRow};
 use crate::support::{
-    app::{TestApp, variables},
+    app::{HELD, TestApp},
     client::TestClient,
     wait::wait_for,
 };
@@ -446,7 +441,7 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
     only_endpoint(&app, "/slow", json!({"timeout_seconds": 5})).await;
     let id = ended_call(&app).await;
     let facts = books::facts(&app, &id).await.len();
-    behave(&app, &json!({"status": 500, "delay_ms": 300})).await;
+    behave(&app, &json!({"status": 500, "delay_ms": HELD})).await;
 
     let round = app.node.worker.deliver_due();
     let (attempted, ()) = tokio::join!(round, async {
@@ -459,6 +454,7 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
         .await;
         // The first one takes this long by the clock.
         app.advance(20);
+        behave(&app, &json!({"status": 204})).await;
     });
     attempted.unwrap();
 
@@ -476,15 +472,9 @@ async fn deliveries_behind_a_slow_one_are_given_back_untried() {
 
 /// Another node on the same database, with its loops.
 async fn node(app: &TestApp, delivers: bool) -> Node {
-    let mut variables = variables(&app.database.url);
-    variables.insert("ONHOOK_DELIVER_WEBHOOKS".to_owned(), delivers.to_string());
-    Node::start(Settings {
-        config: config::from_variables(variables).unwrap(),
-        ambient: app.ambient.clone(),
-        run_loops: true,
-    })
-    .await
-    .unwrap()
+    let delivers = delivers.to_string();
+    app.node_with(&[("ONHOOK_DELIVER_WEBHOOKS", &delivers)])
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,10 @@ use super::{
     NUMBER, assert_ended_once, assert_success, call_in, connect, connect_with, fault, party, place,
     place_answered, received, seen, stand_still, terminate, wait_for_state,
 };
-use crate::support::{app::TestApp, wait::wait_for};
+use crate::support::{
+    app::{HELD, TestApp},
+    wait::wait_for,
+};
 
 const APP: &str = "onhook";
 
@@ -117,12 +120,13 @@ async fn both_sides_hanging_up_at_once_is_one_end() {
     let account = listening(&app).await;
     let id = place_answered(&app, account).await;
     // The far end is heard of only after the hang-up was asked for.
-    fault(&app, "callback", 1, json!({"delay_ms": 300})).await;
+    fault(&app, "callback", 1, json!({"delay_ms": HELD})).await;
     party(&app, &id, "hangup", &json!({})).await;
 
     assert_success(&terminate(&app, &id).await);
 
     app.wait_for_status(&id, "completed").await;
+    app.release().await;
     let told = |seen: &Value| {
         seen["callbacks"]
             .as_array()
@@ -241,13 +245,14 @@ async fn a_dial_whose_answer_is_lost_is_known_by_its_events_or_found_by_its_name
 async fn events_that_are_faster_than_the_answer_to_the_dial_count_at_once() {
     let app = TestApp::running().await;
     let account = listening(&app).await;
-    let slow = json!({"delay_ms": 3000, "when": "after"});
+    let slow = json!({"delay_ms": HELD, "when": "after"});
     fault(&app, "create", 1, slow).await;
     let id = place_answered(&app, account).await;
     assert_success(&terminate(&app, &id).await);
     app.wait_for_status(&id, "completed").await;
     assert_ended_once(&app, &id, "ended_by_api", "local").await;
     assert_eq!(seen(&app, &id).await["create_requests"], 1);
+    app.release().await;
     app.stop().await;
 }
 

@@ -9,7 +9,11 @@ use super::{
     NUMBER, assert_ended_once, assert_success, call_in, connect, connect_with, fault, party, place,
     place_answered, received, seen, stand_still, terminate, wait_for_state,
 };
-use crate::support::{app::TestApp, client::Reply, wait::wait_for};
+use crate::support::{
+    app::{HELD, TestApp},
+    client::Reply,
+    wait::wait_for,
+};
 
 const ACCOUNT: &str = "6a1b2c3d-0000-4000-8000-000000000001";
 
@@ -94,12 +98,13 @@ async fn both_sides_hanging_up_at_once_is_one_end() {
     let account = connect(&app, ACCOUNT).await;
     let id = place_answered(&app, account).await;
     let sid = named(&app, &id).await;
-    fault(&app, "callback", 1, json!({"delay_ms": 300})).await;
+    fault(&app, "callback", 1, json!({"delay_ms": HELD})).await;
     party(&app, &sid, "hangup", &json!({})).await;
 
     assert_success(&terminate(&app, &id).await);
 
     app.wait_for_status(&id, "completed").await;
+    app.release().await;
     let told = |seen: &Value| {
         seen["callbacks"]
             .as_array()
@@ -176,7 +181,7 @@ async fn a_dial_whose_answer_is_lost_is_found_by_its_tag_and_never_dialled_twice
 async fn hooks_that_are_faster_than_the_answer_to_the_dial_count_at_once() {
     let app = TestApp::running().await;
     let account = connect(&app, ACCOUNT).await;
-    let slow = json!({"delay_ms": 3000, "when": "after"});
+    let slow = json!({"delay_ms": HELD, "when": "after"});
     fault(&app, "create", 1, slow).await;
     let id = place_answered(&app, account).await;
     assert_success(&terminate(&app, &id).await);
@@ -184,6 +189,7 @@ async fn hooks_that_are_faster_than_the_answer_to_the_dial_count_at_once() {
     assert_ended_once(&app, &id, "ended_by_api", "local").await;
     let sid = named(&app, &id).await;
     assert_eq!(seen(&app, &sid).await["create_requests"], 1);
+    app.release().await;
     app.stop().await;
 }
 

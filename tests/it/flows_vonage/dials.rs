@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     flows::books,
-    support::{app::TestApp, wait::wait_for},
+    support::{
+        app::{HELD, TestApp},
+        wait::wait_for,
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,13 +57,14 @@ async fn a_report_that_is_faster_than_the_dials_answer_or_outlives_it_names_the_
     let app = TestApp::by_hand().await;
     let account = connect(&app).await;
     for how in [
-        json!({"delay_ms": 1000, "when": "after"}),
+        json!({"delay_ms": HELD, "when": "after"}),
         json!({"reset": "after"}),
     ] {
         fault(&app, "create", 1, how.clone()).await;
         let id = place_answered(&app, &account).await;
         assert_success(&terminate(&app, &id).await);
         app.wait_for_status(&id, "completed").await;
+        app.release().await;
         let ended_once = async || books::jobs(&app, &id).await.len();
         wait_for("the dial's job to end", ended_once, |open| *open == 0).await;
         books::assert_ended_once(&app, &id).await;

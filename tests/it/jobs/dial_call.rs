@@ -5,6 +5,7 @@ use onhook::{
         Actor, App, FastLane, FastLaneJob, Parts,
         actor::By,
         calls::start::{self, NewCall},
+        rates::Quotas,
     },
     config,
 };
@@ -33,6 +34,8 @@ fn congested(app: &TestApp) -> (App, Receiver<FastLaneJob>) {
         fast_lane,
         mail: app.app.mail.clone(),
         allow_loopback: true,
+        quotas: Quotas::default(),
+        most_live_calls: None,
     });
     (congested, jobs)
 }

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     flows::books,
-    support::{app::TestApp, wait::wait_for},
+    support::{
+        app::{HELD, TestApp},
+        wait::wait_for,
+    },
 };
 
 /// How many dials a node has under way at most for one account.
@@ -18,7 +21,7 @@ async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {
         .await;
     let path = format!("/api/v1/calls/{id}/terminate");
     assert_eq!(app.client.post_nothing(&path).await.status, 500);
-    app.fault("create", 0, &json!({"delay_ms": 8000})).await;
+    app.fault("create", 0, &json!({"delay_ms": HELD})).await;
     for _ in 0..=MOST_DIALS {
         app.place().await;
     }
@@ -31,6 +34,7 @@ async fn a_hang_up_is_repeated_while_slow_dials_take_every_place() {
     assert_eq!(app.call(&id).await["status"], "completed");
     let waiting = books::provider_calls(&app).await.len();
     assert_eq!(waiting, 1, "the dials are still under way");
+    app.release().await;
     app.stop().await;
 }
 
@@ -46,15 +50,19 @@ async fn already_over_is_recorded_however_slow_the_provider_is() {
     assert_eq!(app.client.post_nothing(&path).await.status, 200);
     assert_eq!(app.call(&id).await["end"]["state"], "accepted");
     assert_eq!(books::party(&app, &id, "hangup").await, 200);
-    app.fault("fetch", 0, &json!({"delay_ms": 6000})).await;
-    app.fault("hangup", 1, &json!({"delay_ms": 3000})).await;
+    app.fault("fetch", 0, &json!({"delay_ms": HELD})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": 2500})).await;
+    // With two reads of this length the lease would run out.
+    let deadline = ("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS", "4000");
+    let node = app.node_with(&[deadline]).await;
 
     app.advance(30);
-    assert_eq!(app.node.worker.run_due().await.unwrap(), 1);
+    assert_eq!(node.worker.run_due().await.unwrap(), 1);
 
     let call = app.call(&id).await;
     assert_eq!(call["status"], "completed", "{call:#}");
     assert_eq!(call["end"]["confirmed_by"], "hang_up_answer");
     books::assert_ended_once(&app, &id).await;
+    node.stop().await;
     app.stop().await;
 }

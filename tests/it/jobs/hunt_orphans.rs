@@ -403,7 +403,7 @@ async fn a_disconnected_account_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_compares_by_itself() {
-    let app = TestApp::running().await;
+    let app = TestApp::serving().await;
     let compared = |stats: &Value| stats["lists"].as_u64().is_some_and(|lists| lists >= 6);
     wait_for("both accounts' lists", || books::stats(&app), compared).await;
     app.stop().await;

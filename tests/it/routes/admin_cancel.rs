@@ -1,14 +1,12 @@
 //! `POST /api/v1/admin/cancel/{call_id}`: the operator, over all organisations.
 
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
 use super::steps::{ended_calls, nobody_acts, sid};
 use crate::support::{
-    app::{ADMIN_TOKEN, Tenant, TestApp},
+    app::{ADMIN_TOKEN, HELD, Tenant, TestApp},
     client::{Reply, TestClient},
 };
 
@@ -114,18 +112,16 @@ async fn a_call_of_whichever_organisation_is_canceled_by_either_id() {
 async fn the_answer_does_not_wait_for_the_provider_and_repeating_it_is_harmless() {
     let app = TestApp::running().await;
     let id = app.place_answered().await;
-    app.fault("hangup", 1, &json!({"delay_ms": 2000})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": HELD})).await;
     let key = [("idempotency-key", "stop-it")];
-    let asked = Instant::now();
 
     for _ in 0..3 {
         answers(&cancel(&app, &id, &[]).await, 200, &canceled(&id));
     }
     answers(&cancel(&app, &id, &key).await, 200, &canceled(&id));
 
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(app.call(&id).await["status"], "in-progress");
+    app.release().await;
     let call = app.wait_for_status(&id, "completed").await;
     assert_eq!(call["ended_reason"], "admin_cancel");
     assert_eq!(app.at_provider(&id).await["hangup_requests"], 1);
@@ -169,7 +165,7 @@ async fn a_hang_up_that_fails_goes_on_behind_the_success() {
 async fn a_cancel_that_joins_a_wish_is_audited_too() {
     let app = TestApp::running().await;
     let id = app.place_answered().await;
-    app.fault("hangup", 1, &json!({"delay_ms": 1500})).await;
+    app.fault("hangup", 1, &json!({"delay_ms": HELD})).await;
     let path_of_end = format!("/api/v1/calls/{id}/end");
     let wish = app
         .client
@@ -179,6 +175,7 @@ async fn a_cancel_that_joins_a_wish_is_audited_too() {
 
     answers(&cancel(&app, &id, &[]).await, 200, &canceled(&id));
 
+    app.release().await;
     let call = app.wait_for_status(&id, "completed").await;
     assert_eq!(call["ended_reason"], "ended_by_api", "the first wish's");
     let actions = audited(&app, &id)

@@ -8,7 +8,7 @@ use super::steps::{far_end, is_refused, nobody_acts};
 use crate::{
     flows::books,
     support::{
-        app::TestApp,
+        app::{HELD, TestApp},
         client::Reply,
         elsewhere::{Second, at_provider, dial_elsewhere},
         wait::wait_for,
@@ -157,13 +157,18 @@ async fn a_known_call_is_answered_as_it_is_and_a_key_is_honoured() {
 async fn several_at_once_make_one_call() {
     let app = TestApp::by_hand().await;
     let name = elsewhere(&app, true, &["answer"]).await;
-    app.fault("fetch", 4, &json!({"delay_ms": 300})).await;
+    app.fault("fetch", 4, &json!({"delay_ms": HELD})).await;
 
-    let (a, b, c, d) = tokio::join!(
+    let (a, b, c, d, ()) = tokio::join!(
         adopt(&app, &name),
         adopt(&app, &name),
         adopt(&app, &name),
-        adopt(&app, &name)
+        adopt(&app, &name),
+        async {
+            let all = |stats: &Value| stats["fetches"] == 4;
+            wait_for("every question", || books::stats(&app), all).await;
+            app.release().await;
+        }
     );
 
     let replies = [a, b, c, d];
@@ -208,7 +213,7 @@ async fn what_cannot_be_adopted_says_why() {
         let answered = if status == 401 { 502 } else { 503 };
         is_refused(&adopt(&app, &live).await, answered, code);
     }
-    app.fault("fetch", 1, &json!({"delay_ms": 6000})).await;
+    app.fault("fetch", 1, &json!({"delay_ms": HELD})).await;
     let slow = adopt(&app, &live).await;
     is_refused(&slow, 503, "PROVIDER_UNAVAILABLE");
     assert!(slow.header("retry-after").is_some());

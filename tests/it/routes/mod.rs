@@ -10,6 +10,8 @@ mod calls_end;
 mod calls_list;
 mod calls_watch;
 mod idempotency;
+mod injection;
+mod limits;
 mod list_plan;
 mod local_mode;
 mod main_job;

@@ -1,6 +1,6 @@
 //! A running node with a simulated provider and a webhook receiver, on a database of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use onhook::{
     ambient::{Ambient, ManualClock, SeededEntropy, Tasks},
@@ -10,7 +10,7 @@ use onhook::{
         organizations::{self, NewAccount, TokenGrant},
         webhook_endpoints::{self, NewEndpoint},
     },
-    boot::{Node, Settings},
+    boot::{Node, Patience, Settings},
     config,
     domain::{
         AgentId, OrgScope, OrganizationId, ProviderAccountId, Timestamp, WebhookEndpointId,
@@ -19,6 +19,7 @@ use onhook::{
         token::{Environment, Scope},
         webhook::signature::SigningSecret,
     },
+    jobs::Loops,
     simulator::{Receiver, SimulatedAccount, Simulator},
 };
 use serde_json::{Value, json};
@@ -34,6 +35,17 @@ use super::{
 pub const SECRET_KEY: &str = "test:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 pub const ADMIN_TOKEN: &str = "the-operators-own-token";
 pub const TOKEN_PEPPER: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+/// A fault's delay, in milliseconds, that lasts until [`TestApp::release`]: whatever a test does
+/// meanwhile is done meanwhile, however slow the machine is.
+pub const HELD: u64 = 3_600_000;
+
+/// Longer than anything takes on a machine that is ten times slower.
+const LONG: Duration = Duration::from_mins(1);
+
+/// For a hang-up, more than an operator may choose: its lease of 10 s also has to last for reads
+/// before and after it.
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// An organisation with everything that a call needs.
 #[derive(Clone, Debug)]
@@ -70,25 +82,32 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Everything runs by itself, in real time.
+    /// What was asked for is carried out by itself, in real time; nothing is looked for that nobody
+    /// asked or told. Whatever
+    /// ends here was asked for or told.
     pub async fn running() -> Self {
-        Self::start(None, true).await
+        Self::start(None, Loops::Intentions).await
+    }
+
+    /// As a node that serves: it also looks for what nobody asked or told, all in real time.
+    pub async fn serving() -> Self {
+        Self::start(None, Loops::All).await
     }
 
     /// In real time, but this process's node carries out nothing by itself: it serves for looking
     /// while other processes work on the same database.
     pub async fn looking_on() -> Self {
-        Self::start(None, false).await
+        Self::start(None, Loops::None).await
     }
 
     /// The clock stands still until the test moves it, and recovery, deliveries and reconciliation
     /// run only when the test asks the worker for a round. The fast lane runs.
     pub async fn by_hand() -> Self {
         let start: Timestamp = "2026-11-21T09:30:00Z".parse().expect("a time");
-        Self::start(Some(Arc::new(ManualClock::at(start))), false).await
+        Self::start(Some(Arc::new(ManualClock::at(start))), Loops::None).await
     }
 
-    async fn start(clock: Option<Arc<ManualClock>>, run_loops: bool) -> Self {
+    async fn start(clock: Option<Arc<ManualClock>>, loops: Loops) -> Self {
         let database = database::fresh().await;
         let ambient = match &clock {
             None => Ambient::system(),
@@ -98,7 +117,6 @@ impl TestApp {
                 tasks: Tasks::default(),
             },
         };
-        let config = config::from_variables(variables(&database.url)).expect("a configuration");
         let any = "127.0.0.1:0".parse().expect("an address");
         let simulator = Simulator::start(any, ambient.clone(), Vec::new())
             .await
@@ -106,12 +124,7 @@ impl TestApp {
         let receiver = Receiver::start(any, ambient.clone(), None)
             .await
             .expect("receiver");
-        let settings = Settings {
-            config,
-            ambient: ambient.clone(),
-            run_loops,
-        };
-        let node = Node::start(settings).await.expect("a node");
+        let node = node(variables(&database.url), ambient.clone(), loops).await;
         let app = node.app.clone();
         let sim = TestClient::new(&simulator.base_url(), None);
         let tenant = found(&app, &simulator, &receiver, &sim, "Tenant").await;
@@ -175,6 +188,12 @@ impl TestApp {
         assert!(reply.status < 300, "{}", reply.text);
     }
 
+    /// Lets go on what faults delay, now and until the next fault is scripted.
+    pub async fn release(&self) {
+        let reply = self.sim.post_nothing("/_sim/faults/release").await;
+        assert_eq!(reply.status, 204, "{}", reply.text);
+    }
+
     /// Moves the clock, in tests that hold it.
     pub fn advance(&self, seconds: i64) {
         let clock = self.clock.as_ref().expect("TestApp::by_hand");
@@ -205,12 +224,12 @@ impl TestApp {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         variables.extend(changes);
-        let settings = Settings {
-            config: config::from_variables(variables).expect("a configuration"),
-            ambient: self.ambient.clone(),
-            run_loops: self.clock.is_none(),
+        let loops = if self.clock.is_none() {
+            Loops::Intentions
+        } else {
+            Loops::None
         };
-        Node::start(settings).await.expect("a node")
+        node(variables, self.ambient.clone(), loops).await
     }
 
     /// A node in local mode, for the tenant, and a client of it without a token.
@@ -238,14 +257,42 @@ pub fn mails(database_url: &str) -> std::path::PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// The configuration of a test's node, as variables.
+/// A node of a test: patient beyond any machine's slowness where the variables do not say
+/// otherwise.
+pub async fn node(variables: BTreeMap<String, String>, ambient: Ambient, loops: Loops) -> Node {
+    let chosen = variables.contains_key("ONHOOK_PROVIDER_HANG_UP_TIMEOUT_MS");
+    let mut config = config::from_variables(variables).expect("a configuration");
+    if !chosen {
+        config.providers.hang_up_timeout = HANG_UP_TIMEOUT;
+    }
+    let settings = Settings {
+        config,
+        ambient,
+        loops,
+        patience: Patience {
+            connection: LONG,
+            statement: LONG,
+            dial: LONG,
+        },
+    };
+    Node::start(settings).await.expect("a node")
+}
+
+/// The configuration of a test's node, as variables. Whatever waits, waits as long as it may: a
+/// test that is about waiting says how long.
 pub fn variables(database_url: &str) -> BTreeMap<String, String> {
     [
         ("DATABASE_URL", database_url),
         ("ONHOOK_DATABASE_REQUEST_CONNECTIONS", "8"),
         ("ONHOOK_DATABASE_WORKER_CONNECTIONS", "8"),
-        // Many tests share the machine; those of overload take the default.
-        ("ONHOOK_DATABASE_PATIENCE_MS", "5000"),
+        ("ONHOOK_DATABASE_PATIENCE_MS", "10000"),
+        ("ONHOOK_END_WAIT_SECONDS", "30"),
+        ("ONHOOK_AGENT_END_WAIT_SECONDS", "30"),
+        ("ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS", "4000"),
+        // Tests send in bursts; those of limits set them.
+        ("ONHOOK_REQUESTS_PER_TOKEN", "0"),
+        ("ONHOOK_REQUESTS_PER_ORGANIZATION", "0"),
+        ("ONHOOK_SAFETY_CEILING", "0"),
         ("ONHOOK_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_OPERATOR_LISTEN", "127.0.0.1:0"),
         ("ONHOOK_PUBLIC_URL", "http://127.0.0.1:0"),

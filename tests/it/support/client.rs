@@ -41,7 +41,9 @@ impl TestClient {
         let options = Options {
             reach: Reach::PublicAndLoopback,
             connect_timeout: Duration::from_secs(5),
-            idle_per_host: 64,
+            // A connection that idles is closed after seconds, perhaps while the next request is on
+            // its way: a client would ask again, a test must not.
+            idle_per_host: 0,
         };
         let http = Client::new(options).expect("a client");
         Self {

@@ -28,6 +28,9 @@ VALUES ('00000000-0000-0000-0000-000000000001', 'create', 'key',
 INSERT INTO audit_entries (organization_id, id, at, actor, action, subject)
 VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000010',
     '2026-01-01Z', 'token', 'call.create', 'call');
+INSERT INTO audit_seals (organization_id, number, entry_id, hash, sealed_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 1, '00000000-0000-0000-0000-000000000010',
+    sha256(''), '2026-01-01Z');
 INSERT INTO calls (organization_id, id, agent_id, provider, provider_account_id,
     provider_call_id, version, last_sequence, status, direction, from_number, to_number, test,
     max_duration_seconds, ring_timeout_seconds, dial_state, created_at, heard_at, rate_card_id)

@@ -3,10 +3,10 @@
 use std::{fmt::Debug, future::Future, time::Duration};
 
 /// How long a condition may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks until `done` holds and returns what it held for; fails, showing the last answer, when that
-/// takes longer than 30 s.
+/// takes longer than 90 s.
 pub async fn wait_for<T: Debug, F: Future<Output = T>>(
     what: &str,
     ask: impl FnMut() -> F,

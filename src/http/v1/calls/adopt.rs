@@ -24,12 +24,13 @@ use crate::{
     http::{
         HttpState,
         answer::Answer,
+        callbacks::opened,
         error::Problem,
         extract::{Identity, Incoming, MOST_BYTES, Members, parse_json, wrong},
         idempotent,
         v1::finish,
     },
-    providers::{Account, Credentials, ProviderCall},
+    providers::ProviderCall,
 };
 
 const ROUTE: &str = "POST /api/v1/calls/adopt";
@@ -142,15 +143,7 @@ async fn read(state: &HttpState, wanted: &Adoption) -> Result<Description> {
     let Some(open) = open else {
         return Err(no_call());
     };
-    let account = Account {
-        id: open.id,
-        organization_id: open.organization_id,
-        kind: open.provider,
-        external_id: open.external_id.clone(),
-        api_base_url: open.api_base_url.clone(),
-        credentials: Credentials::parse(open.provider, &open.credentials)
-            .map_err(|error| Error::internal("read a provider account's credentials", error))?,
-    };
+    let account = opened(state, &open).await?;
     let started_at = state.app.ambient.now();
     let provider = state.providers.calls(account.kind);
     let call = ProviderCall::named(&wanted.provider_call_id);

@@ -78,7 +78,7 @@ pub(in crate::jobs) async fn run(
     let round = Round {
         jobs: jobs.clone(),
         scope,
-        account: Arc::new(account),
+        account,
         begun_at: app.ambient.now(),
     };
     let read = round.list().await?;

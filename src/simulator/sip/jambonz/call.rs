@@ -27,10 +27,11 @@ pub(super) fn shown(call: &Record) -> Value {
     }
     if let Some(seconds) = call.connected_seconds() {
         members.insert("duration".to_owned(), seconds.into());
+        // The bridge itself, or the party at the other end, whichever way the call went.
         let by = if call.hangups_carried_out > 0 {
-            "caller"
+            "jambonz"
         } else {
-            "callee"
+            "caller"
         };
         members.insert("call_termination_by".to_owned(), by.into());
     }
