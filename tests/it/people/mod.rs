@@ -102,6 +102,17 @@ pub(super) async fn member(
     email: &str,
     role: Role,
 ) -> (String, TestClient) {
+    let (id, token) = signed_in(app, tenant, email, role).await;
+    (id, bearing(app, &token))
+}
+
+/// As [`member`], with the access token.
+pub(crate) async fn signed_in(
+    app: &TestApp,
+    tenant: &Tenant,
+    email: &str,
+    role: Role,
+) -> (String, String) {
     let new = onhook::app::people::register::ByOperator {
         email: email.parse().expect("an address"),
         name: "Member".to_owned(),
@@ -110,7 +121,7 @@ pub(super) async fn member(
     let made = onhook::app::people::register::by_operator(&app.app, tenant.scope, &new, role);
     let id = made.await.expect("a member").to_string();
     let tokens = logged_in(app, email).await;
-    (id, bearing(app, text(&tokens, "access_token")))
+    (id, text(&tokens, "access_token").to_owned())
 }
 
 /// An answer without its request's own id.
