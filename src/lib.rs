@@ -30,7 +30,11 @@
 //! | how a connection to the database is kept between statements | `db/connections.rs` |
 //! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
-//! | what a token may do | `domain/token.rs` |
+//! | what a token may do, and what its maker may give | `domain/token.rs`, `domain/grant.rs` |
+//! | what an agent may say, and whom it may call | `domain/agent.rs` |
+//! | what the doctor says of a provider account | `domain/diagnosis.rs` |
+//! | how credentials are tried before they are stored | `http/v1/provider_accounts/probe.rs` |
+//! | how old rows get a new key | `app/resealing.rs` |
 //! | who is calling | `app/callers.rs`, `app/people/access.rs`, `http/extract/mod.rs` |
 //! | what a role may do, who may give it | `domain/role.rs` |
 //! | how somebody logs in, goes on, is thrown out | `app/people/log_in.rs`, `db/sessions.rs` |

@@ -2,10 +2,11 @@
 
 use super::App;
 use crate::{
-    db::{self, calls::AuditRow},
+    db::{self, audit_entries::Act, calls::AuditRow},
     domain::{
         AgentId, AuditEntryId, Error, ErrorCode, OrgScope, Result,
-        token::{Caller, Principal, Scope},
+        call::Call,
+        token::{Caller, Environment, Principal, Scope},
     },
 };
 
@@ -70,6 +71,25 @@ impl Actor {
         }
     }
 
+    /// An act on what is no call, to be recorded by the statement of the change itself.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a subject is an id, which is copied"
+    )]
+    pub(super) fn act(
+        &self,
+        app: &App,
+        action: &'static str,
+        subject: impl ToString,
+        detail: serde_json::Value,
+    ) -> Act {
+        Act {
+            entry: self.audit(AuditEntryId(app.ambient.entropy.uuid()), action, detail),
+            subject: subject.to_string(),
+            at: app.ambient.now(),
+        }
+    }
+
     /// Records an act that is not a change of a call.
     pub(super) async fn record(
         &self,
@@ -95,6 +115,14 @@ impl Actor {
         self.agents().is_some()
     }
 
+    /// Whether the actor may see and end this call. Who may not, sees what a stranger sees.
+    pub fn may_see(&self, call: &Call) -> bool {
+        match self {
+            Self::Token { caller, .. } => caller.may_see(call),
+            Self::Admin { .. } | Self::System(_) => true,
+        }
+    }
+
     /// Whether the actor may act for this agent. Who may not, sees what a stranger sees.
     pub fn may_act_for(&self, agent_id: AgentId) -> bool {
         match self {
@@ -107,9 +135,19 @@ impl Actor {
 /// The organisation a caller acts for, if its token has the scope.
 ///
 /// # Errors
-/// `SCOPE_MISSING`, naming the scope.
+/// `SCOPE_MISSING`, naming the scope; `ENVIRONMENT_MISMATCH` (a test token, and a scope that reaches
+/// what live calls use).
 pub fn authorize(caller: &Caller, scope: Scope) -> Result<()> {
     if caller.scopes.contains(&scope) {
+        if caller.environment == Environment::Test && !scope.is_for_tests() {
+            return Err(Error::new(
+                ErrorCode::EnvironmentMismatch,
+                format!(
+                    "A test token cannot use the scope {}, which reaches what live calls use; use a live token",
+                    scope.as_str()
+                ),
+            ));
+        }
         return Ok(());
     }
     let scope = scope.as_str();

@@ -16,8 +16,11 @@ pub mod invitations;
 pub mod members;
 pub mod organizations;
 pub mod people;
+pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod rates;
+pub mod resealing;
+pub mod tokens;
 pub mod webhook_endpoints;
 
 use std::sync::{
@@ -45,6 +48,7 @@ pub struct App {
     pub callers: callers::Callers,
     pub accounts: provider_accounts::Accounts,
     pub circuits: provider_accounts::circuit::Circuits,
+    pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
     pub people: people::People,
     pub mail: people::mails::MailSettings,
@@ -84,6 +88,7 @@ impl App {
             callers: callers::Callers::default(),
             accounts: provider_accounts::Accounts::default(),
             circuits: provider_accounts::circuit::Circuits::default(),
+            reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
             people: people::People::default(),
             mail: parts.mail,

@@ -18,7 +18,6 @@ use crate::{
         AgentId, OrgScope, OrganizationId, RateCardId, TokenId,
         agent::{AgentSettings, Answer},
         billing::Rate,
-        call::Limits,
         person::EmailAddress,
         provider::ProviderKind,
         role::Role,
@@ -172,9 +171,7 @@ pub(super) async fn run(
             token_id,
         } => {
             let organization = OrgScope::assume(organization_id);
-            let revoked =
-                crate::db::tokens::revoke(&app.db, organization, token_id, app.ambient.now());
-            if !revoked.await? {
+            if !organizations::revoke_token(&app, organization, token_id).await? {
                 return Err("there is no such token in force".into());
             }
             terminal::say("The token is revoked.");
@@ -227,7 +224,7 @@ async fn create_organization(
 ) -> Result<(), Failure> {
     let settings = AgentSettings {
         answer,
-        limits: Limits::default(),
+        ..AgentSettings::default()
     };
     let founded = organizations::found(app, name, &settings).await?;
     let token = if token {

@@ -6,6 +6,7 @@ mod audit_chain;
 mod check_config;
 mod dev;
 mod migrate;
+mod reseal;
 mod serve;
 pub mod terminal;
 pub mod with_database;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long)]
         chain: bool,
     },
+    /// Seal anew, under the newest key of `ONHOOK_SECRET_KEY`, what older keys sealed
+    Reseal,
     /// What operators do to organisations
     #[command(subcommand)]
     Admin(admin::Command),
@@ -106,6 +109,14 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 audit::run(&db, now).await?
             };
             return Ok(if holds {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Command::Reseal => {
+            let all = reseal::run(&admin::app(&config()?, &ambient)?).await?;
+            return Ok(if all {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

@@ -96,6 +96,15 @@ impl KeyRing {
         })
     }
 
+    /// The id of the key that seals.
+    ///
+    /// # Errors
+    /// `INTERNAL`: there is none.
+    pub fn newest(&self) -> Result<&str> {
+        let (id, _) = self.0.first().ok_or_else(no_key)?;
+        Ok(id)
+    }
+
     /// Opens what was sealed for the same `context`.
     ///
     /// # Errors

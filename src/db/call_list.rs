@@ -22,6 +22,8 @@ pub struct Filter {
     pub agent_id: Option<AgentId>,
     /// The only agents the caller may see; `None`: all.
     pub visible_agents: Option<Vec<AgentId>>,
+    /// Whether the caller may see test calls alone.
+    pub test_only: bool,
     pub direction: Option<Direction>,
     pub provider: Option<ProviderKind>,
     pub to: Option<String>,
@@ -81,15 +83,15 @@ pub struct ActiveCall {
     pub other_party: Phone,
 }
 
-/// The live calls of the organisation, of `visible_agents` where that is given; newest first, at
-/// most `limit`. One statement over the index of live calls.
+/// The live calls of the organisation, of `visible_agents` where that is given, test calls alone
+/// where `test_only` says so; newest first, at most `limit`. One statement over the index of live calls.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
 pub async fn active(
     db: &Db,
     scope: OrgScope,
-    visible_agents: Option<&[AgentId]>,
+    (visible_agents, test_only): (Option<&[AgentId]>, bool),
     limit: i64,
 ) -> Result<Vec<ActiveCall>> {
     let agents: Option<Vec<uuid::Uuid>> =
@@ -104,11 +106,12 @@ pub async fn active(
                     AS "other_party!: Phone"
             FROM calls
             WHERE organization_id = $1 AND ended_at IS NULL
-                AND ($2::uuid[] IS NULL OR agent_id = ANY($2))
+                AND ($2::uuid[] IS NULL OR agent_id = ANY($2)) AND (test OR NOT $4)
             ORDER BY created_at DESC, id DESC LIMIT $3"#,
             scope.id() as OrganizationId,
             agents.as_deref(),
-            limit
+            limit,
+            test_only
         )
         .fetch_all(&db.pool),
     )
@@ -252,6 +255,9 @@ fn push_where(statement: &mut QueryBuilder<Postgres>, scope: OrgScope, filter: &
             .push(" AND agent_id = ANY(")
             .push_bind(agents)
             .push(")");
+    }
+    if filter.test_only {
+        statement.push(" AND test");
     }
     if let Some(direction) = filter.direction {
         statement.push(" AND direction = ").push_bind(direction);

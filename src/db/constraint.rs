@@ -6,7 +6,7 @@ use super::unavailable;
 use crate::domain::{Error, ErrorCode};
 
 /// Names of constraints whose violation is the client's doing, and what it is told.
-const TABLE: [(&str, ErrorCode, &str); 3] = [
+const TABLE: [(&str, ErrorCode, &str); 4] = [
     (
         "calls_client_reference",
         ErrorCode::DuplicateReference,
@@ -16,6 +16,11 @@ const TABLE: [(&str, ErrorCode, &str); 3] = [
         "calls_once_at_its_provider",
         ErrorCode::DuplicateReference,
         "This call of the provider is known already",
+    ),
+    (
+        "phone_numbers_organization_id_number_key",
+        ErrorCode::PhoneNumberExists,
+        "Your organisation has this number already; change that one",
     ),
     (
         "idempotency_keys_pkey",

@@ -26,7 +26,9 @@ pub mod members;
 pub mod migrate;
 pub mod organizations;
 pub mod people;
+pub mod phone_numbers;
 pub mod provider_accounts;
+pub mod sealed;
 pub mod sessions;
 pub mod throttles;
 pub mod tokens;
@@ -162,6 +164,26 @@ impl Db {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(constraint::to_error(doing, error)),
             Err(elapsed) => Err(unavailable().because(doing, elapsed)),
+        }
+    }
+}
+
+/// What became of a wish to remove something that calls use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    Done,
+    Missing,
+    /// Calls live on it.
+    InUse,
+}
+
+impl Removal {
+    /// As the functions of the schema say it.
+    fn of(word: &str) -> Self {
+        match word {
+            "done" => Self::Done,
+            "in_use" => Self::InUse,
+            _ => Self::Missing,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Organisations and what they are founded with.
 
 use serde_json::Value;
+use sqlx::types::Json;
 
-use super::Db;
+use super::{Db, audit_entries::Act};
 use crate::domain::{
-    AgentId, OrgScope, OrganizationId, PersonId, PhoneNumberId, ProviderAccountId, RateCardId,
-    Result, Timestamp, billing::Rate, phone::Phone, provider::ProviderKind, role::Role,
+    AgentId, OrgScope, OrganizationId, PersonId, RateCardId, Result, Timestamp, billing::Rate,
+    provider::ProviderKind, role::Role,
 };
 
-/// Founds an organisation with one published agent. One statement.
+/// Founds an organisation with one published agent and its settings, and records the act. One
+/// statement.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -16,23 +18,60 @@ pub async fn create(
     db: &Db,
     id: OrganizationId,
     name: &str,
-    agent_id: AgentId,
-    settings: &Value,
-    now: Timestamp,
+    (agent_id, settings): (AgentId, &Value),
+    act: &Act,
 ) -> Result<()> {
     db.run(
         "found an organisation",
         sqlx::query!(
-            "/* db::organizations::create */ WITH organization AS (
+            r#"/* db::organizations::create */ WITH organization AS (
                 INSERT INTO organizations (organization_id, name, created_at, verified_at)
                 VALUES ($1, $2, $5, $5) RETURNING organization_id
+            ), agent AS (
+                INSERT INTO agents (organization_id, id, name, settings, created_at, published_at)
+                SELECT organization_id, $3, 'Default agent', $4, $5, $5 FROM organization
+                RETURNING id
             )
-            INSERT INTO agents (organization_id, id, name, settings, created_at, published_at)
-            SELECT organization_id, $3, 'Default agent', $4, $5, $5 FROM organization",
+            SELECT record_act($1, $6) AS "recorded!" FROM agent"#,
             id as OrganizationId,
             name,
             agent_id as AgentId,
             settings,
+            act.at as Timestamp,
+            Json(act) as _
+        )
+        .fetch_one(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Adds a rate card, in force from `now`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn add_rate_card(
+    db: &Db,
+    scope: OrgScope,
+    provider: ProviderKind,
+    rate: &Rate,
+    now: Timestamp,
+) -> Result<()> {
+    db.run(
+        "add a rate card",
+        sqlx::query!(
+            "/* db::organizations::add_rate_card */ INSERT INTO rate_cards (organization_id, id,
+                provider, currency, price_micros, price_seconds, increment_seconds, minimum_seconds,
+                valid_from)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            scope.id() as OrganizationId,
+            rate.rate_card_id as RateCardId,
+            provider.as_str(),
+            rate.currency,
+            rate.price_micros,
+            rate.price_seconds,
+            rate.increment_seconds,
+            rate.minimum_seconds,
             now as Timestamp
         )
         .execute(&db.pool),
@@ -135,72 +174,4 @@ pub async fn list_of_person(db: &Db, person_id: PersonId) -> Result<Vec<OwnOrgan
         .fetch_all(&db.pool),
     )
     .await
-}
-
-/// A number on an account, for an agent.
-#[derive(Clone, Debug)]
-pub struct NewPhoneNumber<'a> {
-    pub id: PhoneNumberId,
-    pub number: &'a Phone,
-    pub provider_account_id: ProviderAccountId,
-    pub agent_id: AgentId,
-    pub created_at: Timestamp,
-}
-
-/// Gives an agent a number on an account.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
-pub async fn add_phone_number(db: &Db, scope: OrgScope, new: &NewPhoneNumber<'_>) -> Result<()> {
-    db.run(
-        "add a phone number",
-        sqlx::query!(
-            "/* db::organizations::add_phone_number */ INSERT INTO phone_numbers (organization_id,
-                id, number, provider_account_id, agent_id, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6)",
-            scope.id() as OrganizationId,
-            new.id as PhoneNumberId,
-            new.number.reveal(),
-            new.provider_account_id as ProviderAccountId,
-            new.agent_id as AgentId,
-            new.created_at as Timestamp
-        )
-        .execute(&db.pool),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Adds a rate card, in force from `now`.
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`.
-pub async fn add_rate_card(
-    db: &Db,
-    scope: OrgScope,
-    provider: ProviderKind,
-    rate: &Rate,
-    now: Timestamp,
-) -> Result<()> {
-    db.run(
-        "add a rate card",
-        sqlx::query!(
-            "/* db::organizations::add_rate_card */ INSERT INTO rate_cards (organization_id, id,
-                provider, currency, price_micros, price_seconds, increment_seconds, minimum_seconds,
-                valid_from)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            scope.id() as OrganizationId,
-            rate.rate_card_id as RateCardId,
-            provider.as_str(),
-            rate.currency,
-            rate.price_micros,
-            rate.price_seconds,
-            rate.increment_seconds,
-            rate.minimum_seconds,
-            now as Timestamp
-        )
-        .execute(&db.pool),
-    )
-    .await?;
-    Ok(())
 }

@@ -18,6 +18,10 @@ pub enum ErrorCode {
     ScopeMissing,
     AccountNotVerified,
     RoleTooLow,
+    EnvironmentMismatch,
+    TokenRestricted,
+    GrantExceeded,
+    DestinationNotAllowed,
     RouteNotFound,
     CallNotFound,
     AgentNotFound,
@@ -28,6 +32,7 @@ pub enum ErrorCode {
     MemberNotFound,
     InvitationNotFound,
     SessionNotFound,
+    TokenNotFound,
     MethodNotAllowed,
     CallActive,
     CallKept,
@@ -37,6 +42,11 @@ pub enum ErrorCode {
     LastOwner,
     MemberExists,
     AccountExists,
+    AgentInUse,
+    ProviderAccountInUse,
+    ProviderAccountExists,
+    PhoneNumberExists,
+    TokenNotInForce,
     IdempotencyInProgress,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -152,6 +162,12 @@ impl Error {
             source: source.into(),
         }));
         self
+    }
+
+    /// Names the members that it is about.
+    #[must_use]
+    pub fn about(self, problems: Vec<FieldProblem>) -> Self {
+        Self { problems, ..self }
     }
 
     #[must_use]

@@ -2,6 +2,8 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
+use uuid::Uuid;
+
 use super::{CallId, Error, ErrorCode, Timestamp};
 
 pub const DEFAULT_LIMIT: i64 = 100;
@@ -10,17 +12,17 @@ pub const MAX_LIMIT: i64 = 1000;
 /// The end of the year 9999.
 const MAX_UNIX_MILLIS: i64 = 253_402_300_799_999;
 
-/// The place after which a page begins: the last call of the page before it, bound to the filter
-/// that made it.
+/// The place after which a page begins: the last call (or other thing) of the page before it, bound to
+/// the filter that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub struct Cursor<Id = CallId> {
     pub created_at: Timestamp,
-    pub id: CallId,
+    pub id: Id,
     /// A checksum of the filter; a cursor of another filter is refused.
     pub filter: u32,
 }
 
-impl Cursor {
+impl<Id: Copy + From<Uuid> + Into<Uuid>> Cursor<Id> {
     pub fn encode(self) -> String {
         let mut bytes = [0; 28];
         let fields = self
@@ -28,7 +30,7 @@ impl Cursor {
             .to_be_bytes()
             .into_iter()
             .chain(self.created_at.unix_millis().to_be_bytes())
-            .chain(*self.id.0.as_bytes());
+            .chain(*self.id.into().as_bytes());
         bytes
             .iter_mut()
             .zip(fields)
@@ -50,7 +52,7 @@ impl Cursor {
         let [a, b, c, d, rest @ ..] = bytes;
         let (millis, id) = rest.split_at(8);
         let millis = i64::from_be_bytes(millis.try_into().map_err(|_| invalid())?);
-        let id = uuid::Uuid::from_slice(id).map_err(|_| invalid())?;
+        let id = Uuid::from_slice(id).map_err(|_| invalid())?;
         // The checksum is no signature: an instant that we never gave may be none of the database's.
         let ours = 0..=MAX_UNIX_MILLIS;
         if u32::from_be_bytes([a, b, c, d]) != filter || !ours.contains(&millis) {
@@ -58,7 +60,7 @@ impl Cursor {
         }
         Ok(Self {
             created_at: Timestamp::from_unix_millis(millis),
-            id: CallId(id),
+            id: Id::from(id),
             filter,
         })
     }
@@ -72,7 +74,7 @@ mod tests {
     fn a_cursor_reads_itself_back_and_refuses_another_filter() {
         let cursor = Cursor {
             created_at: Timestamp::from_unix_millis(1_763_700_000_123),
-            id: CallId(uuid::Uuid::from_u128(7)),
+            id: CallId(Uuid::from_u128(7)),
             filter: 42,
         };
         assert_eq!(Cursor::decode(&cursor.encode(), 42).unwrap(), cursor);
@@ -89,7 +91,7 @@ mod tests {
             ("ä", 42),
         ] {
             assert_eq!(
-                Cursor::decode(text, filter).unwrap_err().code,
+                Cursor::<CallId>::decode(text, filter).unwrap_err().code,
                 ErrorCode::CursorInvalid
             );
         }

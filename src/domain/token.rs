@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, OrganizationId, PersonId, SessionId, TokenId, role::Role};
+use super::{AgentId, OrganizationId, PersonId, SessionId, TokenId, call::Call, role::Role};
 
 /// Which world a token acts in. Test calls reach simulated accounts only and are never billed.
 #[derive(
@@ -79,6 +79,28 @@ pub enum Scope {
 impl Scope {
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Whether a test token may use it. The others reach what live calls use, or show it.
+    pub fn is_for_tests(self) -> bool {
+        match self {
+            Self::CallsRead
+            | Self::CallsCreate
+            | Self::CallsEnd
+            | Self::WebhooksRead
+            | Self::AgentsRead
+            | Self::AccountsRead
+            | Self::AccountsWrite
+            | Self::TokensRead
+            | Self::TokensWrite => true,
+            Self::WebhooksWrite
+            | Self::AgentsWrite
+            | Self::MembersRead
+            | Self::MembersWrite
+            | Self::OrganizationWrite
+            | Self::AuditRead
+            | Self::BillingRead => false,
+        }
     }
 }
 
@@ -243,6 +265,12 @@ impl Caller {
             .as_ref()
             .is_none_or(|ids| ids.contains(&agent_id))
     }
+
+    /// Whether the caller may see and end the call: one with a test token the test calls, which were
+    /// placed or adopted with one.
+    pub fn may_see(&self, call: &Call) -> bool {
+        self.may_act_for(call.agent_id) && (self.environment == Environment::Live || call.test)
+    }
 }
 
 #[cfg(test)]
@@ -273,6 +301,48 @@ mod tests {
         ] {
             assert_eq!(text.parse::<TokenText>(), Err(NotAToken));
         }
+    }
+
+    #[test]
+    fn the_documented_vectors_are_what_is_taken_and_refused() {
+        const PAGE: &str = include_str!("../../docs/tokens.md");
+        let vectors: Vec<(&str, bool)> = PAGE
+            .lines()
+            .filter_map(|line| {
+                let (text, rest) = line.strip_prefix("| `ohk_")?.split_once('`')?;
+                let start = line.len() - rest.len() - text.len() - 1 - "ohk_".len();
+                let text = line.get(start..line.len() - rest.len() - 1)?;
+                Some((text, rest.ends_with("| good |")))
+            })
+            .collect();
+        assert_eq!(vectors.len(), 5);
+        for (text, good) in vectors {
+            assert_eq!(text.parse::<TokenText>().is_ok(), good, "{text}");
+        }
+        let made = TokenText::new(Environment::Live, [0; 32]);
+        assert!(PAGE.contains(&format!("| `{}` |", made.reveal())));
+        let made = TokenText::new(Environment::Test, [255; 32]);
+        assert!(PAGE.contains(&format!("| `{}` |", made.reveal())));
+    }
+
+    #[test]
+    fn a_test_token_may_use_nothing_that_reaches_live_calls() {
+        use strum::VariantArray as _;
+        let refused: Vec<&str> = Scope::VARIANTS
+            .iter()
+            .filter(|scope| !scope.is_for_tests())
+            .map(|scope| scope.as_str())
+            .collect();
+        let expected = [
+            "webhooks:write",
+            "agents:write",
+            "members:read",
+            "members:write",
+            "organization:write",
+            "audit:read",
+            "billing:read",
+        ];
+        assert_eq!(refused, expected);
     }
 
     #[test]

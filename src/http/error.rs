@@ -13,9 +13,13 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         ErrorCode::Unauthenticated | ErrorCode::LoginFailed => StatusCode::UNAUTHORIZED,
-        ErrorCode::ScopeMissing | ErrorCode::AccountNotVerified | ErrorCode::RoleTooLow => {
-            StatusCode::FORBIDDEN
-        }
+        ErrorCode::ScopeMissing
+        | ErrorCode::AccountNotVerified
+        | ErrorCode::RoleTooLow
+        | ErrorCode::EnvironmentMismatch
+        | ErrorCode::TokenRestricted
+        | ErrorCode::GrantExceeded
+        | ErrorCode::DestinationNotAllowed => StatusCode::FORBIDDEN,
         ErrorCode::RouteNotFound
         | ErrorCode::CallNotFound
         | ErrorCode::AgentNotFound
@@ -25,7 +29,8 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::OrganizationNotFound
         | ErrorCode::MemberNotFound
         | ErrorCode::InvitationNotFound
-        | ErrorCode::SessionNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::SessionNotFound
+        | ErrorCode::TokenNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
         | ErrorCode::CallKept
@@ -35,6 +40,11 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::LastOwner
         | ErrorCode::MemberExists
         | ErrorCode::AccountExists
+        | ErrorCode::AgentInUse
+        | ErrorCode::ProviderAccountInUse
+        | ErrorCode::ProviderAccountExists
+        | ErrorCode::PhoneNumberExists
+        | ErrorCode::TokenNotInForce
         | ErrorCode::IdempotencyInProgress => StatusCode::CONFLICT,
         ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::idempotency::{self, Key},
     db::admission::{self, Urgency},
-    domain::{Result, Timestamp},
+    domain::{Error, Result, Timestamp, token::Environment},
 };
 
 /// The request's key, if it has one.
@@ -39,8 +39,29 @@ pub(super) fn key(
             .iter()
             .flat_map(|id| id.0.as_bytes()),
     );
+    if identity.caller.environment == Environment::Test {
+        seen_by.push(1);
+    }
     let request = [incoming.uri.path().as_bytes(), body, &seen_by];
     Key::new(route, text, identity.caller.token_id(), &request).map(Some)
+}
+
+/// The key of a request whose answer shows a secret, if it has one: nobody else is shown the answer.
+///
+/// # Errors
+/// As [`key`].
+pub(super) fn secret_key(
+    incoming: &Incoming,
+    identity: &Identity,
+    route: &'static str,
+    body: &[u8],
+) -> Result<Option<Key>> {
+    let whose = identity.actor.name();
+    let mut own = Vec::with_capacity(body.len() + whose.len() + 1);
+    own.extend_from_slice(whose.as_bytes());
+    own.push(0);
+    own.extend_from_slice(body);
+    key(incoming, identity, route, &own)
 }
 
 /// The key of a request to end a call, if it has one.
@@ -67,6 +88,29 @@ pub(super) async fn once(
     operation: impl Future<Output = Result<Answer>>,
 ) -> Result<Answer> {
     once_since(state, identity, key, |_held_since| operation).await
+}
+
+/// As [`once`], in a task of its own: a client that goes away interrupts nothing.
+///
+/// # Errors
+/// As [`once`].
+pub(super) async fn carried_out(
+    state: &HttpState,
+    identity: &Identity,
+    key: Option<Key>,
+    doing: &'static str,
+    operation: impl Future<Output = Result<Answer>> + Send + 'static,
+) -> Result<Answer> {
+    let (task_state, identity) = (state.clone(), identity.clone());
+    let operation = Box::pin(operation);
+    let task = state
+        .app
+        .ambient
+        .tasks
+        .spawn(admission::carried(async move {
+            once(&task_state, &identity, key, operation).await
+        }));
+    task.await.map_err(|error| Error::internal(doing, error))?
 }
 
 /// As [`once`], for an operation that asks since when the key has been held: longer than this

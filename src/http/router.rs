@@ -10,7 +10,10 @@ use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
     pages::{account, error_codes},
-    v1::{auth, calls, invitations, members, organizations, sessions, webhook_endpoints},
+    v1::{
+        agents, audit, auth, calls, invitations, members, organizations, phone_numbers,
+        provider_accounts, sessions, tokens, webhook_endpoints,
+    },
 };
 
 /// Everything that is documented.
@@ -26,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(calls::adopt::adopt))
         .routes(routes!(
             calls::get::get,
-            calls::update::update,
+            calls::update::change,
             calls::delete::delete
         ))
         .routes(routes!(calls::end::end, calls::receipt::receipt))
@@ -36,6 +39,37 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             webhook_endpoints::create::create
         ))
         .routes(routes!(webhook_endpoints::delete::delete))
+        .routes(routes!(tokens::list::list, tokens::create::create))
+        .routes(routes!(tokens::get::get, tokens::revoke::revoke))
+        .routes(routes!(tokens::rotate::rotate))
+        .routes(routes!(agents::list::list, agents::create::create))
+        .routes(routes!(
+            agents::get::get,
+            agents::update::update,
+            agents::delete::delete
+        ))
+        .routes(routes!(agents::publish::publish))
+        .routes(routes!(agents::publish::unpublish))
+        .routes(routes!(
+            provider_accounts::list::list,
+            provider_accounts::connect::connect
+        ))
+        .routes(routes!(
+            provider_accounts::get::get,
+            provider_accounts::disconnect::disconnect
+        ))
+        .routes(routes!(provider_accounts::rotate::rotate))
+        .routes(routes!(provider_accounts::doctor::doctor))
+        .routes(routes!(
+            phone_numbers::list::list,
+            phone_numbers::create::create
+        ))
+        .routes(routes!(
+            phone_numbers::get::get,
+            phone_numbers::update::update,
+            phone_numbers::delete::delete
+        ))
+        .routes(routes!(audit::list::list))
         // Programs with a token, and people: the organisation and its members
         .routes(routes!(
             organizations::get::get,

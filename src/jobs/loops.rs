@@ -23,6 +23,7 @@ const MAILS_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How long an audit entry may be without its seal.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
+const USES_EVERY: Duration = Duration::from_secs(5);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Which loops run by themselves. The fast lane always does.
@@ -91,6 +92,15 @@ impl Worker {
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.hunts().await }));
         self.start_for_people();
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            let what = "note what was used";
+            worker
+                .every(what, USES_EVERY, || worker.record_uses())
+                .await;
+            // What was noted since.
+            log_failure(what, worker.record_uses().await);
+        }));
         let worker = self.clone();
         drop(tasks.spawn(async move {
             worker

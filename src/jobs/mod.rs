@@ -16,6 +16,7 @@
 //! | mails | mails to people | every second |
 //! | what is over | old sessions, links and keys of people | every minute |
 //! | sealing | the chain of hashes over the audit log | every 5 s |
+//! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
 
 mod accounts;

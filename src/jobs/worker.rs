@@ -8,9 +8,12 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use super::{Jobs, accounts::Lane, attempts::Attempts, deliveries::BusyEndpoints, kinds, scope_of};
 use crate::{
     app::{
-        FastLaneJob,
+        FastLaneJob, callers,
         calls::{observe, record_dial},
-        provider_accounts::circuit::{self, Admission},
+        provider_accounts::{
+            circuit::{self, Admission},
+            heard,
+        },
     },
     db::{self, calls::CallRef, jobs::Claim},
     domain::{
@@ -292,6 +295,15 @@ impl Worker {
             }
             JobKind::DialCall => kinds::dial_call::run(&self.jobs, job, call, fresh).await,
         }
+    }
+
+    /// Writes when tokens were last used and when providers last reported; how many were.
+    ///
+    /// # Errors
+    /// `DATABASE_UNAVAILABLE`.
+    pub async fn record_uses(&self) -> Result<usize> {
+        let app = &self.jobs.app;
+        Ok(callers::record_uses(app).await? + heard::record(app).await?)
     }
 
     /// Tells the clock how far the database's clock is ahead.

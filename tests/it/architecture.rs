@@ -11,7 +11,7 @@ use crate::support::source::{self, Source, Token};
 /// Who may import whom: the folder or file below `src/`, what it may use of the others (`*`:
 /// everything), and why, where that is more than its layer should need. What several rows match
 /// may use what any of them allows. Folders may be planned and not exist yet.
-const IMPORTS: [(&str, &[&str], &str); 22] = [
+const IMPORTS: [(&str, &[&str], &str); 23] = [
     ("domain/", &[], ""),
     ("ambient/", &["domain"], ""),
     (
@@ -96,7 +96,12 @@ const IMPORTS: [(&str, &[&str], &str); 22] = [
     (
         "http/v1/calls/adopt.rs",
         &["providers"],
-        "only the provider knows a call that other software placed: the one handler that waits for it",
+        "only the provider knows a call that other software placed: a handler that waits for it",
+    ),
+    (
+        "http/v1/provider_accounts/probe.rs",
+        &["providers"],
+        "only the provider knows whether credentials hold: the handlers that connect, rotate and examine wait for it",
     ),
     (
         "http/state.rs",

@@ -131,32 +131,41 @@ fn of(operation: &Operation, asked_for: bool) -> Vec<Scope> {
     scopes
 }
 
-/// An answered call and a receiver of events of the tenant.
+/// An answered call of the tenant's, and what else it has.
 async fn target(app: &TestApp) -> Names {
-    Names {
-        agent_id: app.tenant.agent_id.to_string(),
-        call: app.place_answered().await,
-        endpoint_id: endpoint(app).await,
-        account_id: app.tenant.account_id.to_string(),
-    }
-}
-
-async fn endpoint(app: &TestApp) -> String {
-    let body = json!({"url": "https://example.com/hooks"});
-    let endpoint = app.client.post("/api/v1/webhook-endpoints", &body).await;
-    let endpoint: Value = endpoint.json();
-    endpoint["id"].as_str().expect("an id").to_owned()
+    let call = app.place_answered().await;
+    Names::of(&app.client, &app.tenant, call).await
 }
 
 /// As `shared`, but what the operation is about is nobody else's.
-async fn own_target(app: &TestApp, operation: &Operation, shared: &Names) -> Names {
+async fn own_target(app: &TestApp, operation: &Operation, shared: &Names, number: usize) -> Names {
     let mut names = shared.clone();
     let asked = operation.url(shared) + &operation.body(shared);
+    let make = async |path: &str, body: Value| {
+        let made = app.client.post(path, &body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json()["id"].as_str().expect("an id").to_owned()
+    };
     if asked.contains(&shared.call) {
         names.call = app.place_answered().await;
     }
     if asked.contains(&shared.endpoint_id) {
-        names.endpoint_id = endpoint(app).await;
+        let body = json!({"url": "https://example.com/hooks"});
+        names.endpoint_id = make("/api/v1/webhook-endpoints", body).await;
+    }
+    if asked.contains(&shared.token_id) {
+        let body = json!({"name": "own", "scopes": ["calls:read"]});
+        names.token_id = make("/api/v1/tokens", body).await;
+    }
+    if asked.contains(&shared.number_id) {
+        let body = json!({
+            "number": format!("+1555{number:07}"), "provider_account_id": shared.account_id,
+            "agent_id": shared.agent_id,
+        });
+        names.number_id = make("/api/v1/phone-numbers", body).await;
+    }
+    if operation.path.starts_with("/api/v1/agents/{id}") {
+        names.agent_id = make("/api/v1/agents", json!({"name": "Own"})).await;
     }
     names
 }
@@ -230,18 +239,24 @@ async fn every_operation_answers_every_kind_of_caller_as_the_table_says() {
         .map(|operation| (operation.title(), Vec::new()))
         .collect();
     let shared = target(&app).await;
-    for caller in &callers {
+    for (at, caller) in callers.iter().enumerate() {
         let mut targets = Vec::new();
-        for operation in &operations {
+        for (number, operation) in operations.iter().enumerate() {
             targets.push(if caller.acts() {
-                own_target(&app, operation, &shared).await
+                let number = callers.len() * number + at;
+                own_target(&app, operation, &shared, number).await
             } else {
                 shared.clone()
             });
         }
-        // What others tried to log in does not count.
+        // What others tried to log in, and the number that others made, do not count.
         let mut owner = app.database.as_owner().await;
-        owner.execute("DELETE FROM throttles").await.expect("none");
+        for gone in [
+            "DELETE FROM throttles",
+            "DELETE FROM phone_numbers WHERE number = '+15550199'",
+        ] {
+            owner.execute(gone).await.expect("it is gone");
+        }
         if matches!(caller.shows, Shows::TestTokenAtRealAccount(_)) {
             let real = "UPDATE provider_accounts SET simulated = false";
             owner.execute(real).await.expect("an update");

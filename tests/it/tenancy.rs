@@ -22,6 +22,11 @@ fn nobody() -> Names {
         call: id(2),
         endpoint_id: id(3),
         account_id: id(4),
+        token_id: id(5),
+        number_id: id(6),
+        // The provider's names, which are nobody's ids here.
+        account_sid: String::new(),
+        auth_token: String::new(),
     }
 }
 
@@ -32,22 +37,23 @@ async fn names(app: &TestApp, tenant: &Tenant) -> Names {
     let id = placed["id"].as_str().expect("an id").to_owned();
     let path = format!("/api/v1/calls/{id}?wait_for=answered&timeout=30");
     assert_eq!(client.get(&path).await.json()["status"], "in-progress");
-    Names {
-        agent_id: tenant.agent_id.to_string(),
-        call: id,
-        endpoint_id: tenant.endpoint_id.to_string(),
-        account_id: tenant.account_id.to_string(),
-    }
+    Names::of(&client, tenant, id).await
 }
 
 /// The ways to name things of somebody else: all of them at once, and each one among own ones.
 fn mixtures(own: &Names, other: &Names) -> Vec<Names> {
-    let mut mixtures = vec![other.clone()];
-    let fields: [fn(&mut Names) -> &mut String; 4] = [
+    let mut mixtures = vec![Names {
+        account_sid: own.account_sid.clone(),
+        auth_token: own.auth_token.clone(),
+        ..other.clone()
+    }];
+    let fields: [fn(&mut Names) -> &mut String; 6] = [
         |names| &mut names.agent_id,
         |names| &mut names.call,
         |names| &mut names.endpoint_id,
         |names| &mut names.account_id,
+        |names| &mut names.token_id,
+        |names| &mut names.number_id,
     ];
     for field in fields {
         let mut mixture = own.clone();
@@ -93,6 +99,8 @@ fn comparable(reply: &Reply, names: &Names) -> (u16, String, Vec<(String, String
         (&names.call, "{call}"),
         (&names.endpoint_id, "{endpoint}"),
         (&names.account_id, "{account}"),
+        (&names.token_id, "{token}"),
+        (&names.number_id, "{number}"),
     ] {
         text = text.replace(name.as_str(), what);
     }

@@ -1,4 +1,6 @@
-//! Which agent acts when a request names none.
+//! Agents: how they are managed, and which one acts when a request names none.
+
+pub mod manage;
 
 use super::{App, actor::By};
 use crate::{

@@ -108,9 +108,12 @@ pub async fn record(
         LedgerEntryId(app.ambient.ordered_uuid()),
     );
     let detail = json!({
-        "agent_id": wanted.agent_id,
-        "provider_account_id": wanted.provider_account_id,
-        "provider_call_id": wanted.provider_call_id,
+        "before": null,
+        "after": {
+            "agent_id": wanted.agent_id,
+            "provider_account_id": wanted.provider_account_id,
+            "provider_call_id": wanted.provider_call_id,
+        },
     });
     let audit_id = AuditEntryId(app.ambient.ordered_uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.adopt", detail));
@@ -131,7 +134,7 @@ async fn known(app: &App, by: By<'_>, wanted: &Adoption) -> Result<Option<Call>>
     let (account_id, id) = (wanted.provider_account_id, &wanted.provider_call_id);
     let call = db::calls::find_at_provider(&app.db, by.scope, account_id, id).await?;
     match call {
-        Some(call) if !by.actor.may_act_for(call.agent_id) => Err(no_call()),
+        Some(call) if !by.actor.may_see(&call) => Err(no_call()),
         call => Ok(call),
     }
 }

@@ -52,8 +52,8 @@ pub async fn end(
     let Some(call) = db::calls::find(&app.db, by.scope, reference).await? else {
         return Ok(None);
     };
-    let visible = by.actor.may_act_for(call.agent_id)
-        && agent_id.is_none_or(|agent_id| agent_id == call.agent_id);
+    let visible =
+        by.actor.may_see(&call) && agent_id.is_none_or(|agent_id| agent_id == call.agent_id);
     if !visible {
         return Ok(None);
     }
@@ -73,8 +73,13 @@ pub async fn end(
         initiator: &initiator,
         note: request.note.as_deref(),
     };
+    let before = call.status;
     let applied = change(app, by.scope, call, &input, |change, effects| {
-        let detail = json!({"reason": request.reason, "status": change.call.status});
+        let detail = json!({
+            "reason": request.reason, "note": request.note,
+            "before": {"status": before, "end": null},
+            "after": {"status": change.call.status, "end": change.call.wish.as_ref().map(|wish| wish.state)},
+        });
         let id = AuditEntryId(app.ambient.ordered_uuid());
         effects.audit = Some(by.actor.audit(id, "call.end", detail));
     })

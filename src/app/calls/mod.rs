@@ -10,6 +10,7 @@ pub mod receive;
 pub mod record_dial;
 pub mod record_hang_up;
 pub mod start;
+pub mod update;
 pub mod wait;
 
 use super::App;

@@ -58,8 +58,8 @@ pub struct KeepAnswer<'a> {
 ///
 /// # Errors
 /// `VALIDATION_FAILED` (no number to call from), `INVALID_REQUEST` (no agent is named, and none can
-/// be told), `AGENT_NOT_PUBLISHED`, `DRAINING`,
-/// `CONCURRENCY_LIMIT`, `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `PROVIDER_ERROR` (the
+/// be told), `AGENT_NOT_PUBLISHED`, `DESTINATION_NOT_ALLOWED`, `DRAINING`, `CONCURRENCY_LIMIT`,
+/// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists: replay), `PROVIDER_ERROR` (the
 /// account's credentials are refused), `DATABASE_UNAVAILABLE`.
 pub async fn start(
     app: &App,
@@ -99,7 +99,15 @@ pub async fn start(
     let change = call::start(call);
     let mut effects = Effects::at(now, LedgerEntryId(app.ambient.ordered_uuid()));
     let job = dial_job(app, &change.call, new.delay, now, &mut effects);
-    let detail = json!({"agent_id": agent_id, "client_reference": new.client_reference});
+    let detail = json!({
+        "before": null,
+        "after": {
+            "agent_id": agent_id,
+            "provider_account_id": change.call.provider_account_id,
+            "client_reference": new.client_reference,
+            "test": new.test,
+        },
+    });
     let audit_id = AuditEntryId(app.ambient.ordered_uuid());
     effects.audit = Some(by.actor.audit(audit_id, "call.create", detail));
     if let Some(keep) = keep {
@@ -183,6 +191,12 @@ fn draft(
         return Err(Error::new(
             ErrorCode::AgentNotPublished,
             "The agent is not published and takes no new calls; publish it first",
+        ));
+    }
+    if !plan.settings.may_call(&new.to) {
+        return Err(Error::new(
+            ErrorCode::DestinationNotAllowed,
+            "The agent may not call this number: its allowed_destinations hold no prefix of it",
         ));
     }
     let (Some(account), Some(from)) = (plan.account, plan.from) else {

@@ -2,19 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{App, actor::By};
+use super::{Actor, App, actor::By, phone_numbers, tokens};
 use crate::{
     db::{
         self,
-        organizations::{NewPhoneNumber, OrganizationRow},
-        provider_accounts::AccountRow,
+        organizations::OrganizationRow,
+        phone_numbers::NumberRow,
+        provider_accounts::{AccountRow, managed},
         tokens::NewToken,
     },
     domain::{
-        AgentId, Error, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId, RateCardId,
-        Result, TokenId,
+        AgentId, Error, ErrorCode, OrgScope, OrganizationId, PhoneNumberId, ProviderAccountId,
+        RateCardId, Result, TokenId,
         agent::AgentSettings,
         billing::Rate,
+        grant::Grant,
         phone::Phone,
         provider::ProviderKind,
         token::{Environment, Scope, TokenText},
@@ -22,6 +24,9 @@ use crate::{
 };
 
 use super::provider_accounts::seal_context;
+
+/// Who does what is here, in the audit log.
+const OPERATOR: Actor = Actor::System("operator");
 
 /// A new organisation.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +51,9 @@ pub async fn found(app: &App, name: &str, settings: &AgentSettings) -> Result<Fo
     let agent_id = AgentId(app.ambient.entropy.uuid());
     let settings = serde_json::to_value(settings)
         .map_err(|error| Error::internal("write an agent's settings", error))?;
-    let now = app.ambient.now();
-    db::organizations::create(&app.db, organization_id, name, agent_id, &settings, now).await?;
+    let detail = json!({"before": Value::Null, "after": {"name": name, "agent_id": agent_id}});
+    let act = OPERATOR.act(app, "organization.create", organization_id, detail);
+    db::organizations::create(&app.db, organization_id, name, (agent_id, &settings), &act).await?;
     Ok(Founded {
         organization_id,
         agent_id,
@@ -95,14 +101,32 @@ pub async fn make_token(
         name: grant.name,
         digest: app.pepper.digest(&text),
         prefix: text.prefix(),
-        environment: grant.environment,
-        scopes: grant.scopes,
-        agent_ids: grant.agent_ids,
+        grant: Grant {
+            environment: grant.environment,
+            scopes: grant.scopes,
+            agent_ids: grant.agent_ids,
+            sources: None,
+            expires_at: None,
+        },
         created_at: app.ambient.now(),
-        expires_at: None,
+        created_by: OPERATOR.name(),
     };
-    db::tokens::insert(&app.db, scope, &token).await?;
+    let detail = json!({"before": Value::Null, "after": tokens::shown(&token)});
+    let act = OPERATOR.act(app, "token.create", id, detail);
+    db::tokens::insert(&app.db, scope, &token, &act).await?;
     Ok((id, text))
+}
+
+/// Revokes a token. False: there is none in force.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn revoke_token(app: &App, scope: OrgScope, id: TokenId) -> Result<bool> {
+    let detail =
+        json!({"before": {"revoked_at": null}, "after": {"revoked_at": app.ambient.now()}});
+    let act = OPERATOR.act(app, "token.revoke", id, detail);
+    let digest = db::tokens::revoke(&app.db, scope, id, &act).await?;
+    Ok(digest.is_some())
 }
 
 /// An account at a provider, to connect.
@@ -148,15 +172,30 @@ pub async fn connect_account(
         simulated: new.simulated,
         credentials: sealed,
     };
-    db::provider_accounts::insert(&app.db, scope, &row, &new.name, now).await?;
-    let number = NewPhoneNumber {
+    let detail = json!({"before": Value::Null, "after": {
+        "provider": new.provider, "external_id": row.external_id, "name": new.name,
+        "api_base_url": row.api_base_url, "simulated": new.simulated,
+    }});
+    let act = OPERATOR.act(app, "provider_account.connect", id, detail);
+    if !managed::connect(&app.db, scope, &row, &new.name, &act).await? {
+        return Err(Error::new(
+            ErrorCode::ProviderAccountExists,
+            "This account of the provider is connected already, or was",
+        ));
+    }
+    let number = NumberRow {
         id: PhoneNumberId(app.ambient.entropy.uuid()),
-        number: &new.number,
+        number: new.number,
         provider_account_id: id,
-        agent_id: new.agent_id,
+        agent_id: Some(new.agent_id),
+        inbound: true,
+        outbound: true,
+        version: 1,
         created_at: now,
     };
-    db::organizations::add_phone_number(&app.db, scope, &number).await?;
+    let detail = json!({"before": Value::Null, "after": phone_numbers::shown(&number)});
+    let act = OPERATOR.act(app, "phone_number.create", number.id, detail);
+    db::phone_numbers::insert(&app.db, scope, &number, &act).await?;
     if let Some(rate) = &new.rate {
         db::organizations::add_rate_card(&app.db, scope, new.provider, rate, now).await?;
     }

@@ -1,6 +1,8 @@
 //! Accounts at providers, opened.
 
 pub mod circuit;
+pub mod heard;
+pub mod manage;
 
 use std::{
     fmt,
@@ -14,7 +16,7 @@ use moka::future::Cache;
 use super::App;
 use crate::{
     db,
-    domain::{OrganizationId, ProviderAccountId, Result, provider::ProviderKind},
+    domain::{OrgScope, OrganizationId, ProviderAccountId, Result, provider::ProviderKind},
 };
 
 /// How long an account is used after it was changed or disconnected by another node.
@@ -32,6 +34,27 @@ pub struct OpenAccount {
     pub credentials: Arc<[u8]>,
     /// Tells these credentials, at this host, from others within the process.
     pub(super) fingerprint: u64,
+}
+
+impl OpenAccount {
+    /// An account with credentials that are not stored, to try them.
+    pub fn with_credentials(
+        scope: OrgScope,
+        (id, provider): (ProviderAccountId, ProviderKind),
+        external_id: String,
+        api_base_url: Option<String>,
+        credentials: Vec<u8>,
+    ) -> Self {
+        Self {
+            fingerprint: fingerprint(&credentials, api_base_url.as_deref()),
+            organization_id: scope.id(),
+            id,
+            provider,
+            external_id,
+            api_base_url,
+            credentials: credentials.into(),
+        }
+    }
 }
 
 impl fmt::Debug for OpenAccount {

@@ -79,7 +79,10 @@ pub async fn create(
         disabled_reason: None,
     };
     db::webhook_endpoints::insert(&app.db, by.scope, &row).await?;
-    let detail = json!({"agent_id": new.agent_id, "events": new.events});
+    let detail = json!({"before": null, "after": {
+        "url": new.url, "agent_id": new.agent_id, "events": new.events,
+        "timeout_seconds": new.timeout_seconds,
+    }});
     by.actor
         .record(
             app,
@@ -101,7 +104,7 @@ pub async fn delete(app: &App, by: By<'_>, id: WebhookEndpointId) -> Result<bool
     let now = app.ambient.now();
     let deleted = db::webhook_endpoints::delete(&app.db, by.scope, id, agents, now).await?;
     if deleted {
-        let detail = json!({});
+        let detail = json!({"before": {"deleted_at": null}, "after": {"deleted_at": now}});
         by.actor
             .record(
                 app,

@@ -180,7 +180,7 @@ pub(super) async fn find_or_create(
     let path = data_dir.join("demo.json");
     // A demo that this database does not know was made for another one.
     let known = match read::<Demo>(&path)? {
-        Some(demo) if callers::identify(app, &demo.token).await.is_ok() => Some(demo),
+        Some(demo) if callers::identify(app, &demo.token, None).await.is_ok() => Some(demo),
         _ => None,
     };
     let mut demo = match known {

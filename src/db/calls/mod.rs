@@ -13,9 +13,10 @@ pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
 pub(super) use listed::LISTED_COLUMNS;
 pub use listed::Listed;
 
-use super::Db;
+use super::{Db, audit_entries::Act};
 use crate::domain::{
-    CallId, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
+    AgentId, CallId, Error, ErrorCode, OrgScope, OrganizationId, ProviderAccountId, Result,
+    Timestamp,
     call::{Call, Change},
 };
 use effects::EffectsJson;
@@ -142,23 +143,34 @@ pub async fn find_in_any_organization(db: &Db, reference: &CallRef) -> Result<Ve
     .await
 }
 
-/// Records a new call with its first fact and what accompanies it. One statement.
+/// Records a new call with its first fact and what accompanies it, if its agent and its account are
+/// still there. One statement.
 ///
 /// # Errors
+/// `AGENT_NOT_FOUND` (the agent was deleted, or the account disconnected, since they were read),
 /// `DUPLICATE_REFERENCE`, `IDEMPOTENCY_IN_PROGRESS` (the key exists), `DATABASE_UNAVAILABLE`.
 pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<()> {
     let call = NewCallRow::from(&change.call);
-    db.run(
-        "record a call",
-        sqlx::query!(
-            "/* db::calls::create */ SELECT create_call($1, $2, $3)",
-            scope.id() as OrganizationId,
-            Json(&call) as _,
-            Json(&EffectsJson::of(change, effects)) as _
+    let done = db
+        .run(
+            "record a call",
+            sqlx::query!(
+                "/* db::calls::create */ SELECT create_call($1, $2, $3) WHERE may_be_recorded($1, $4, $5)",
+                scope.id() as OrganizationId,
+                Json(&call) as _,
+                Json(&EffectsJson::of(change, effects)) as _,
+                change.call.agent_id as AgentId,
+                change.call.provider_account_id as ProviderAccountId
+            )
+            .execute(&db.pool),
         )
-        .execute(&db.pool),
-    )
-    .await?;
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::new(
+            ErrorCode::AgentNotFound,
+            "The agent was deleted or its account disconnected a moment ago",
+        ));
+    }
     db.wake.changed(&change.call, true);
     Ok(())
 }
@@ -256,6 +268,7 @@ pub async fn change_settings(
     call_id: CallId,
     metadata: &Value,
     max_duration_seconds: Option<i32>,
+    act: &Act,
 ) -> Result<bool> {
     // PostgreSQL measures its own text of it, which has a space after each comma and colon.
     let most = i32::try_from(2 * crate::domain::call::MAX_METADATA_BYTES).unwrap_or(i32::MAX);
@@ -263,12 +276,14 @@ pub async fn change_settings(
         "change a call's settings",
         sqlx::query_scalar!(
             r#"/* db::calls::change_settings */
-            SELECT change_call_settings($1, $2, $3, $4, $5) AS "changed!""#,
+            SELECT CASE WHEN changed THEN record_act($1, $6) ELSE false END AS "changed!"
+            FROM change_call_settings($1, $2, $3, $4, $5) AS changed"#,
             scope.id() as OrganizationId,
             call_id as CallId,
             metadata,
             max_duration_seconds,
-            most
+            most,
+            Json(act) as _
         )
         .fetch_one(&db.pool),
     )

@@ -14,7 +14,7 @@ use crate::{
             observe::Observed,
             receive,
         },
-        provider_accounts::{self, OpenAccount},
+        provider_accounts::{self, OpenAccount, heard},
     },
     db::admission,
     domain::{
@@ -141,6 +141,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Handled> {
         Ok(callback) => callback,
         Err(refused) => return Ok(refused_answer(&refused)),
     };
+    heard::note(&state.app, account.organization_id, account.id);
     // To its end, also when the provider hangs up on us.
     let tasks = &state.app.ambient.tasks;
     let state = state.clone();

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         CallId, Result,
         call::{CallStatus, Direction},
-        token::Scope,
+        token::{Environment, Scope},
     },
     http::{HttpState, answer::Answer, extract::Incoming},
 };
@@ -60,7 +60,9 @@ pub(in crate::http) async fn list(State(state): State<HttpState>, incoming: Inco
 
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify_or_local(state, Scope::CallsRead).await?;
-    let visible = identity.caller.agent_ids.as_deref();
+    let caller = &identity.caller;
+    let test_only = caller.environment == Environment::Test;
+    let visible = (caller.agent_ids.as_deref(), test_only);
     let active = db::call_list::active(&state.app.db, identity.scope, visible, MOST_CALLS).await?;
     let calls: Vec<Session<'_>> = active.iter().map(session).collect();
     let count = calls.len();

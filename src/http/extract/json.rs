@@ -61,6 +61,18 @@ where
     deserializer.deserialize_option(Object(PhantomData))
 }
 
+/// A member that may be null, which means something else than leaving it out.
+pub(in crate::http) struct Nullable<T>(pub(in crate::http) Option<T>);
+
+/// Reads a [`Nullable`] member, which may be left out (`deserialize_with`, beside `default`).
+pub(in crate::http) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Nullable<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(|value| Some(Nullable(value)))
+}
+
 struct Object<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Object<T> {

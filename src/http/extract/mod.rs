@@ -8,7 +8,9 @@ mod person;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
-pub(super) use json::{Members, object, parse as parse_json, parse_lenient as parse_json_lenient};
+pub(super) use json::{
+    Members, Nullable, nullable, object, parse as parse_json, parse_lenient as parse_json_lenient,
+};
 pub(super) use person::PersonIdentity;
 pub(super) use query::Query;
 
@@ -44,6 +46,7 @@ pub(super) struct Incoming {
 }
 
 /// Who is calling and for which organisation.
+#[derive(Clone)]
 pub(super) struct Identity {
     pub(super) caller: Caller,
     pub(super) scope: OrgScope,
@@ -114,8 +117,8 @@ impl Incoming {
     /// that it may do what `scope` says.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `DATABASE_UNAVAILABLE`; for people also
-    /// `ORGANIZATION_NOT_FOUND` and `INVALID_REQUEST`, when it cannot be told which organisation is
+    /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`,
+    /// `DATABASE_UNAVAILABLE`; for people also `ORGANIZATION_NOT_FOUND` and `INVALID_REQUEST`, when it cannot be told which organisation is
     /// meant.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
         let identity = self.recognise(state).await?;
@@ -137,8 +140,9 @@ impl Incoming {
     /// Who calls, whatever it is for.
     async fn recognise(&self, state: &HttpState) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
+        let address = self.context.address.map(|address| address.ip());
         let caller = if token.starts_with("ohk_") {
-            callers::identify(&state.app, token).await?
+            callers::identify(&state.app, token, address).await?
         } else {
             people::identify(&state.app, token, self.named_organization()?).await?
         };

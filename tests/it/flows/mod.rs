@@ -5,6 +5,7 @@ mod callbacks;
 mod circuit;
 mod concurrent_ends;
 mod incoming;
+mod key_rotation;
 mod kill;
 mod overload;
 mod provider_faults;

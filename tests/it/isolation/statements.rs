@@ -119,6 +119,7 @@ fn of_lists() -> Vec<Statement> {
                 .expect("an id"),
         ),
         visible_agents: Some(Vec::new()),
+        test_only: true,
         direction: Some(Direction::Inbound),
         provider: Some(ProviderKind::Twilio),
         to: Some("+15550101".to_owned()),

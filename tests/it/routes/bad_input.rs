@@ -286,12 +286,7 @@ impl Good<'_> {
             &long,
         ];
         let with = |name: &&str| {
-            let names = Names {
-                agent_id: (*name).to_owned(),
-                call: (*name).to_owned(),
-                endpoint_id: (*name).to_owned(),
-                account_id: (*name).to_owned(),
-            };
+            let names = Names::all(name);
             let mut case = self.case(&format!("{} as an id", name.get(..20).unwrap_or(name)), 404);
             case.target = self.operation.url(&names).into_bytes();
             case
@@ -402,12 +397,7 @@ async fn every_route_refuses_every_bad_request_clearly_and_changes_nothing() {
     nobody_acts(&app).await;
     let id = app.place().await;
     sid(&app, &id).await;
-    let names = Names {
-        agent_id: app.tenant.agent_id.to_string(),
-        call: id,
-        endpoint_id: app.tenant.endpoint_id.to_string(),
-        account_id: app.tenant.account_id.to_string(),
-    };
+    let names = Names::of(&app.client, &app.tenant, id).await;
     let token = &app.tenant.token;
     let operations = operations::documented();
     let mut cases = Vec::new();

@@ -72,14 +72,7 @@ fn attempts(operation: &Operation, names: &Names, payload: &str) -> Vec<Attempt>
     let mut attempts = Vec::new();
     if operation.takes_id() {
         let mut attempt = good("the path");
-        let names = [(); 4].map(|()| encoded(payload));
-        let [agent_id, call, endpoint_id, account_id] = names;
-        attempt.target = operation.url(&Names {
-            agent_id,
-            call,
-            endpoint_id,
-            account_id,
-        });
+        attempt.target = operation.url(&Names::all(&encoded(payload)));
         attempts.push(attempt);
     }
     let parameters = operation.document["parameters"].as_array();
@@ -184,12 +177,8 @@ async fn no_string_of_any_operation_is_read_as_anything_but_a_string() {
 
     let mut tried = 0;
     for operation in operations::documented() {
-        let names = Names {
-            agent_id: app.tenant.agent_id.to_string(),
-            call: app.place().await,
-            endpoint_id: app.tenant.endpoint_id.to_string(),
-            account_id: app.tenant.account_id.to_string(),
-        };
+        let call = app.place().await;
+        let names = Names::of(&app.client, &app.tenant, call).await;
         for payload in PAYLOADS {
             for attempt in attempts(&operation, &names, payload) {
                 let mut headers = attempt.headers.clone();

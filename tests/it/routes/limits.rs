@@ -84,12 +84,8 @@ async fn a_used_up_quota_refuses_no_end_and_no_read() {
         let Some(scopes) = &operation.scopes else {
             continue;
         };
-        let names = Names {
-            agent_id: app.tenant.agent_id.to_string(),
-            call: app.place_answered().await,
-            endpoint_id: app.tenant.endpoint_id.to_string(),
-            account_id: app.tenant.account_id.to_string(),
-        };
+        let call = app.place_answered().await;
+        let names = Names::of(&app.client, &app.tenant, call).await;
         let headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
         let (path, body) = (operation.url(&names), operation.body(&names));
         let reply = tenant
@@ -236,9 +232,7 @@ async fn drop_in_routes_refuse_a_call_too_many_in_their_own_style() {
         }
         let names = Names {
             agent_id: app.tenant.agent_id.to_string(),
-            call: String::new(),
-            endpoint_id: String::new(),
-            account_id: String::new(),
+            ..Names::all("")
         };
         let headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
         let (path, body) = (operation.url(&names), operation.body(&names));

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use onhook::domain::secret_text::{SecretKind, SecretText};
 
-use super::app::ADMIN_TOKEN;
+use super::{
+    app::{ADMIN_TOKEN, Tenant},
+    client::TestClient,
+};
 
 /// Well-formed, and nobody's.
 fn secret(kind: SecretKind) -> String {
@@ -44,6 +47,48 @@ pub struct Names {
     pub call: String,
     pub endpoint_id: String,
     pub account_id: String,
+    pub token_id: String,
+    pub number_id: String,
+    /// The provider's name of the account, and what proves it.
+    pub account_sid: String,
+    pub auth_token: String,
+}
+
+impl Names {
+    /// Things of the tenant's: this call, a token that was made for this, all else as it was founded.
+    pub async fn of(client: &TestClient, tenant: &Tenant, call: String) -> Self {
+        let client = client.with_token(Some(&tenant.token));
+        let token = json!({"name": "named", "scopes": ["calls:read"]});
+        let token = client.post("/api/v1/tokens", &token).await;
+        assert_eq!(token.status, 201, "{}", token.text);
+        let numbers = client.get("/api/v1/phone-numbers").await.json();
+        let id = |thing: &Value| thing["id"].as_str().expect("an id").to_owned();
+        Self {
+            agent_id: tenant.agent_id.to_string(),
+            call,
+            endpoint_id: tenant.endpoint_id.to_string(),
+            account_id: tenant.account_id.to_string(),
+            token_id: id(&token.json()),
+            number_id: id(&numbers["items"][0]),
+            account_sid: tenant.account_sid.clone(),
+            auth_token: tenant.auth_token.clone(),
+        }
+    }
+
+    /// All of them so.
+    pub fn all(name: &str) -> Self {
+        let name = || name.to_owned();
+        Self {
+            agent_id: name(),
+            call: name(),
+            endpoint_id: name(),
+            account_id: name(),
+            token_id: name(),
+            number_id: name(),
+            account_sid: name(),
+            auth_token: name(),
+        }
+    }
 }
 
 /// How an operation reports what is wrong.
@@ -134,6 +179,10 @@ impl Operation {
                 &names.agent_id
             }
             "{id}" if self.path.starts_with("/api/v1/calls/") => &names.call,
+            "{id}" if self.path.starts_with("/api/v1/agents/") => &names.agent_id,
+            "{id}" if self.path.starts_with("/api/v1/tokens/") => &names.token_id,
+            "{id}" if self.path.starts_with("/api/v1/provider-accounts/") => &names.account_id,
+            "{id}" if self.path.starts_with("/api/v1/phone-numbers/") => &names.number_id,
             "{id}" if self.path.starts_with("/api/v1/webhook-endpoints/") => &names.endpoint_id,
             parameter if parameter.starts_with('{') => {
                 panic!("{}: nobody said what {parameter} is", self.title())
@@ -173,6 +222,23 @@ impl Operation {
             "update_member" => json!({"role": "viewer"}),
             "create_invitation" => json!({"email": "invited@example.com", "role": "viewer"}),
             "create_webhook_endpoint" => json!({"url": "https://example.com/hooks"}),
+            "create_token" => json!({
+                "name": "x", "scopes": ["calls:read"], "agent_ids": [names.agent_id],
+            }),
+            "rotate_token" => json!({"overlap_seconds": 60}),
+            "create_agent" | "update_agent" => json!({"name": "x"}),
+            // It is connected already.
+            "connect_provider_account" => json!({
+                "provider": "twilio", "external_id": names.account_sid,
+                "credentials": {"auth_token": names.auth_token},
+                "api_base_url": "http://127.0.0.1:9", "simulated": true,
+            }),
+            "rotate_provider_account" => json!({"credentials": {"auth_token": names.auth_token}}),
+            "create_phone_number" => json!({
+                "number": "+15550199", "provider_account_id": names.account_id,
+                "agent_id": names.agent_id,
+            }),
+            "update_phone_number" => json!({"agent_id": names.agent_id}),
             "provider_callback" | "provider_account_callback" => {
                 return "CallSid=CA0&CallStatus=completed".to_owned();
             }

@@ -12,6 +12,7 @@ use crate::{
         page::{self, Cursor},
         phone::Phone,
         provider::ProviderKind,
+        token::Environment,
     },
     http::extract::{Identity, Query},
 };
@@ -76,6 +77,7 @@ pub(super) fn filter(query: &Query, known: &[&str], identity: &Identity) -> Resu
         status: status(&query.all("status"))?,
         agent_id: query.parsed::<AgentId>("agent_id", "must be a UUID")?,
         visible_agents: identity.caller.agent_ids.clone(),
+        test_only: identity.caller.environment == Environment::Test,
         direction: query.parsed::<Direction>("direction", "must be outbound or inbound")?,
         provider: query.parsed::<ProviderKind>("provider", &provider)?,
         to: number("to")?,

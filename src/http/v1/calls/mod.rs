@@ -27,6 +27,6 @@ async fn visible(state: &HttpState, identity: &Identity, name: &str) -> Result<C
     let reference = CallRef::parse(name).ok_or_else(not_found)?;
     db::calls::find(&state.app.db, identity.scope, &reference)
         .await?
-        .filter(|call| identity.actor.may_act_for(call.agent_id))
+        .filter(|call| identity.actor.may_see(call))
         .ok_or_else(not_found)
 }

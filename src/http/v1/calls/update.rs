@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{not_found, visible};
 use crate::{
+    app::{actor::By, calls::update},
     db,
     domain::{
         Error, Result,
@@ -61,7 +62,7 @@ impl Members for UpdateCall {
         (status = 503, description = "`DATABASE_UNAVAILABLE`", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(in crate::http) async fn update(
+pub(in crate::http) async fn change(
     State(state): State<HttpState>,
     mut incoming: Incoming,
 ) -> Answer {
@@ -91,12 +92,14 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     if merged(&call.metadata.value(), &metadata).to_string().len() > MAX_METADATA_BYTES {
         return Err(too_large());
     }
-    let metadata = Value::Object(metadata);
-    let (db, scope) = (&state.app.db, identity.scope);
-    if !db::calls::change_settings(db, scope, call.id, &metadata, most).await? {
+    let by = By {
+        scope: identity.scope,
+        actor: &identity.actor,
+    };
+    if !update::update(&state.app, by, &call, metadata, most).await? {
         return Err(too_large());
     }
-    let changed = db::calls::find(db, scope, &call.id.into())
+    let changed = db::calls::find(&state.app.db, identity.scope, &call.id.into())
         .await?
         .ok_or_else(not_found)?;
     Ok(Answer::json(StatusCode::OK, &changed.view()))

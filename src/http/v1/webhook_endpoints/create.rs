@@ -84,7 +84,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let body = incoming.body(MOST_BYTES).await?;
     let request: CreateWebhookEndpoint = parse_json(&incoming.headers, &body)?;
     let new = request.checked()?;
-    let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
+    let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let task_state = state.clone();
     let task = state
         .app

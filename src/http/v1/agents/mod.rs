@@ -1,0 +1,17 @@
+//! `/api/v1/agents`.
+
+pub(in crate::http) mod create;
+pub(in crate::http) mod delete;
+pub(in crate::http) mod get;
+pub(in crate::http) mod list;
+pub(in crate::http) mod publish;
+mod settings;
+pub(in crate::http) mod update;
+mod view;
+
+use crate::domain::{Error, ErrorCode};
+
+/// The same for an agent that there is not and one that may not be seen.
+fn not_found() -> Error {
+    Error::new(ErrorCode::AgentNotFound, "There is no such agent")
+}

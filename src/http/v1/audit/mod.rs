@@ -1,0 +1,3 @@
+//! `/api/v1/audit`.
+
+pub(in crate::http) mod list;
