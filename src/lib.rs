@@ -45,7 +45,13 @@
 //! | what the doctor says of a provider account | `domain/diagnosis.rs` |
 //! | how credentials are tried before they are stored | `http/v1/provider_accounts/probe.rs` |
 //! | how old rows get a new key | `app/resealing.rs` |
-//! | who is calling | `app/callers.rs`, `http/extract/mod.rs` |
+//! | who is calling | `app/callers.rs`, `app/people/access.rs`, `http/extract/mod.rs` |
+//! | what a role may do, who may give it | `domain/role.rs` |
+//! | how somebody logs in, goes on, is thrown out | `app/people/log_in.rs`, `db/sessions.rs` |
+//! | how often strangers may try | `domain/throttle.rs`, `migrations/0014_people.sql` |
+//! | how passwords are hashed, and how many at once | `crypto/password_hash.rs`, `app/people/hashing.rs` |
+//! | the keys of people's access tokens | `crypto/access_token.rs`, `app/people/access.rs` |
+//! | what a mail says, how it is sent | `domain/mail.rs`, `jobs/mails.rs`, `outbound/mail.rs` |
 //! | every route on one screen | `http/router.rs` |
 //! | the strings that a drop-in route answers | `http/dropin/` |
 //! | the JSON of a call | `domain/call/view.rs` |

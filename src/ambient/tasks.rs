@@ -32,6 +32,16 @@ impl Tasks {
         }))
     }
 
+    /// Runs what keeps a processor busy on a thread of its own; whoever asks bounds how many there
+    /// are. Once begun it goes on, whatever becomes of the handle.
+    pub fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.tracker.spawn_blocking(work)
+    }
+
     /// Completes once [`Tasks::stop`] was called.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;

@@ -6,14 +6,15 @@ use crate::{
     domain::{
         AgentId, AuditEntryId, Error, ErrorCode, OrgScope, Result,
         call::Call,
-        token::{Caller, Environment, Scope},
+        token::{Caller, Environment, Principal, Scope},
     },
 };
 
 /// Who does something, and from where.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// A program with an API token, or on the machine itself in local mode.
+    /// A program with an API token, a person with a session, or whoever is on the machine itself
+    /// in local mode.
     Token {
         caller: Caller,
         address: Option<String>,
@@ -32,9 +33,11 @@ impl Actor {
     /// The name in events, receipts and the audit log.
     pub fn name(&self) -> String {
         match self {
-            Self::Token { caller, .. } => caller
-                .token_id
-                .map_or_else(|| "local".to_owned(), |id| format!("token:{id}")),
+            Self::Token { caller, .. } => match caller.principal {
+                Principal::Token(id) => format!("token:{id}"),
+                Principal::Person { person_id, .. } => format!("person:{person_id}"),
+                Principal::Local => "local".to_owned(),
+            },
             Self::Admin { .. } => "admin".to_owned(),
             Self::System(rule) => format!("system:{rule}"),
         }
@@ -147,12 +150,30 @@ pub fn authorize(caller: &Caller, scope: Scope) -> Result<()> {
         }
         return Ok(());
     }
-    Err(Error::new(
-        ErrorCode::ScopeMissing,
-        format!(
-            "The token lacks the scope {}; use a token that has it",
-            scope.as_str()
+    let scope = scope.as_str();
+    let detail = match caller.principal {
+        Principal::Person { role, .. } => format!(
+            "Your role, {}, lacks the scope {scope}; ask somebody whose role has it",
+            role.as_str()
         ),
+        Principal::Token(_) | Principal::Local => {
+            format!("The token lacks the scope {scope}; use a token that has it")
+        }
+    };
+    Err(Error::new(ErrorCode::ScopeMissing, detail))
+}
+
+/// Asks for a verified account: ending by `terminate`, keys and invitations need one.
+///
+/// # Errors
+/// `ACCOUNT_NOT_VERIFIED`.
+pub fn ask_verified(caller: &Caller) -> Result<()> {
+    if caller.verified {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::AccountNotVerified,
+        "This needs a verified account: confirm your e-mail address, or have the organisation verified",
     ))
 }
 

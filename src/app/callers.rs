@@ -1,4 +1,5 @@
-//! Who is calling: tokens looked up by their digest, remembered for a second.
+//! Which program is calling: tokens looked up by their digest, remembered for a second. People are
+//! recognised in `people::access`.
 //!
 //! A revoked token works for two more seconds at most: a look-up may take most of one, and what it
 //! found is remembered for another. The node that revokes it forgets it at once. A text whose
@@ -72,7 +73,7 @@ impl Callers {
     }
 
     fn used(&self, caller: &Caller, at: Timestamp) {
-        let Some(token_id) = caller.token_id else {
+        let Some(token_id) = caller.token_id() else {
             return;
         };
         let mut uses = self.uses();

@@ -12,9 +12,12 @@ pub mod callers;
 pub mod calls;
 pub mod fast_lane;
 pub mod idempotency;
+pub mod invitations;
+pub mod members;
 pub mod notices;
 pub mod organization_events;
 pub mod organizations;
+pub mod people;
 pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod rates;
@@ -51,6 +54,8 @@ pub struct App {
     pub reports: provider_accounts::heard::Reports,
     pub ends: calls::ends::Ends,
     pub feed: stream::Feed,
+    pub people: people::People,
+    pub mail: people::mails::MailSettings,
     pub rates: rates::Rates,
     /// How many calls of an organisation may live at once, where it says nothing itself; `None`:
     /// any number.
@@ -67,6 +72,7 @@ pub struct Parts {
     pub keys: KeyRing,
     pub pepper: Pepper,
     pub fast_lane: FastLane,
+    pub mail: people::mails::MailSettings,
     pub allow_loopback: bool,
     pub quotas: rates::Quotas,
     /// See [`App`].
@@ -89,6 +95,8 @@ impl App {
             reports: provider_accounts::heard::Reports::default(),
             ends: calls::ends::Ends::default(),
             feed: stream::Feed::default(),
+            people: people::People::default(),
+            mail: parts.mail,
             allow_loopback: parts.allow_loopback,
             draining: Arc::default(),
         }

@@ -1,4 +1,4 @@
-//! How many requests a token and an organisation may send, on this node.
+//! How many requests a token or a person, and an organisation, may send on this node.
 //!
 //! Exactness across nodes is not wanted: a client behind a load balancer may come to as many times
 //! its quota as there are nodes, and no request waits for a shared counter. A quota is a minute's
@@ -17,10 +17,14 @@ use governor::{
     nanos::Nanos,
     state::keyed::DashMapStateStore,
 };
+use uuid::Uuid;
 
 use crate::{
     ambient::Clock,
-    domain::{Error, ErrorCode, OrganizationId, TokenId, token::Caller},
+    domain::{
+        Error, ErrorCode, OrganizationId,
+        token::{Caller, Principal},
+    },
 };
 
 /// How many requests a minute; `None`: any number.
@@ -70,7 +74,8 @@ pub const WINDOW: Duration = Duration::from_mins(1);
 pub struct Rates(Arc<Limiters>);
 
 struct Limiters {
-    token: Option<Limiter<TokenId>>,
+    /// By the token's id or the person's.
+    token: Option<Limiter<Uuid>>,
     organization: Option<Limiter<OrganizationId>>,
     safety: Option<Limiter<OrganizationId>>,
 }
@@ -115,8 +120,8 @@ impl Rates {
             let safety = limiters.safety.as_ref();
             return safety.map(|safety| safety.count(organization)).transpose();
         }
-        let of_token = match (&limiters.token, &caller.token_id) {
-            (Some(limiter), Some(token)) => Some(limiter.count(token)?),
+        let of_token = match (&limiters.token, of_one(caller)) {
+            (Some(limiter), Some(one)) => Some(limiter.count(&one)?),
             _ => None,
         };
         let limiter = limiters.organization.as_ref();
@@ -125,6 +130,15 @@ impl Rates {
             (Some(one), Some(other)) if other.remaining < one.remaining => Some(other),
             (one, other) => one.or(other),
         })
+    }
+}
+
+/// Whose quota of its own a request counts against. A person has one for all sessions.
+fn of_one(caller: &Caller) -> Option<Uuid> {
+    match caller.principal {
+        Principal::Token(id) => Some(id.0),
+        Principal::Person { person_id, .. } => Some(person_id.0),
+        Principal::Local => None,
     }
 }
 
@@ -179,7 +193,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let Standing { of, quota, .. } = refusal.standing;
         let whose = if of == "token" {
-            "token"
+            "token or person"
         } else {
             "organisation"
         };
@@ -199,7 +213,7 @@ impl From<Refusal> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ambient::ManualClock;
+    use crate::{ambient::ManualClock, domain::TokenId};
 
     fn rates(
         of_token: u32,
@@ -218,9 +232,9 @@ mod tests {
     }
 
     fn caller(organization: u128, token: u128) -> Caller {
-        let id = OrganizationId(uuid::Uuid::from_u128(organization));
+        let id = OrganizationId(Uuid::from_u128(organization));
         Caller {
-            token_id: Some(TokenId(uuid::Uuid::from_u128(token))),
+            principal: Principal::Token(TokenId(Uuid::from_u128(token))),
             ..Caller::without_token(id, Vec::new())
         }
     }

@@ -9,13 +9,13 @@ use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use super::connections;
 use crate::{
     ambient::Ambient,
-    app::{App, FastLane, Parts as AppParts, rates::Quotas},
-    config::Config,
+    app::{App, FastLane, Parts as AppParts, people::mails::MailSettings, rates::Quotas},
+    config::{Config, MailWay},
     db::{self, Db},
     domain::{Error, Result},
     http::{self, HttpParts, HttpState, Waits},
     jobs::{Bounds, Jobs, Loops, Parts as JobParts, Worker},
-    outbound::{self, Reach},
+    outbound::{self, Reach, mail::Mailer},
     providers::{Deadlines, Registry},
     telemetry::Metrics,
 };
@@ -83,14 +83,15 @@ impl Node {
         let operator = listen(config.http.operator_listen, "ONHOOK_OPERATOR_LISTEN")?;
         let (address, operator_address) = (local(&listener)?, local(&operator)?);
         let (fast_lane, fresh) = FastLane::new();
-        let app = app_with(&config, &ambient, fast_lane, patience)?;
+        let public_url: Arc<str> = public_url(&config, address).into();
+        let app = app_with(&config, &ambient, fast_lane, patience, &public_url)?;
         let providers = Arc::new(registry(&config, &ambient)?);
         let metrics = Arc::new(Metrics::default());
-        let public_url: Arc<str> = public_url(&config, address).into();
         let worker = Worker::new(Jobs::new(JobParts {
             app: app.clone(),
             providers: Arc::clone(&providers),
             webhooks: webhook_client(&config)?,
+            mailer: mailer(&config)?,
             metrics: Arc::clone(&metrics),
             public_url: Arc::clone(&public_url),
             bounds: Bounds {
@@ -156,7 +157,8 @@ impl Node {
 /// # Errors
 /// When `DATABASE_URL` is no PostgreSQL URL.
 pub(crate) fn app(config: &Config, ambient: &Ambient, fast_lane: FastLane) -> Result<App> {
-    app_with(config, ambient, fast_lane, Patience::default())
+    let public_url = &config.http.public_url;
+    app_with(config, ambient, fast_lane, Patience::default(), public_url)
 }
 
 fn app_with(
@@ -164,6 +166,7 @@ fn app_with(
     ambient: &Ambient,
     fast_lane: FastLane,
     patience: Patience,
+    public_url: &str,
 ) -> Result<App> {
     let options = db::Options {
         request_connections: config.database.request_connections,
@@ -178,6 +181,10 @@ fn app_with(
         keys: config.keys.secret_key.clone(),
         pepper: config.keys.token_pepper.clone(),
         fast_lane,
+        mail: MailSettings {
+            is_sent: config.mail.is_some(),
+            public_url: public_url.to_owned(),
+        },
         allow_loopback: config.providers.allow_loopback,
         quotas: Quotas {
             of_token: config.limits.requests_per_token,
@@ -222,6 +229,19 @@ fn webhook_client(config: &Config) -> Result<outbound::Client> {
         https_only: !config.providers.allow_loopback,
     })
     .map_err(|error| Error::internal("prepare the connections to customers", error))
+}
+
+fn mailer(config: &Config) -> Result<Option<Mailer>> {
+    let Some(mail) = &config.mail else {
+        return Ok(None);
+    };
+    let mailer = match &mail.way {
+        MailWay::Smtp(url) => Mailer::smtp(url, &mail.from),
+        MailWay::Folder(folder) => Mailer::folder(folder.clone(), &mail.from),
+    };
+    mailer
+        .map(Some)
+        .map_err(|error| Error::internal("prepare the connections to the mail server", error))
 }
 
 fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener> {

@@ -10,6 +10,7 @@ use crate::{
     app::{
         App, FastLane,
         organizations::{self, NewAccount, TokenGrant},
+        people::{self, password, register},
     },
     boot,
     config::Config,
@@ -17,7 +18,9 @@ use crate::{
         AgentId, OrgScope, OrganizationId, RateCardId, TokenId,
         agent::{AgentSettings, Answer},
         billing::Rate,
+        person::EmailAddress,
         provider::ProviderKind,
+        role::Role,
         token::{Environment, Scope, TokenText},
     },
 };
@@ -64,6 +67,21 @@ pub(super) enum Command {
         #[arg(long)]
         token_id: TokenId,
     },
+    /// Make somebody a member, with an account whose address counts as confirmed; the password is read
+    /// from standard input. Who has an account keeps its password
+    CreateUser {
+        #[arg(long)]
+        organization_id: OrganizationId,
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// viewer, operator, admin or owner
+        #[arg(long, default_value = "owner")]
+        role: Role,
+    },
+    /// Sign access tokens with a new key from 10 seconds on; nobody is logged out
+    RotateJwtKey,
     /// Connect an account at a provider; its credentials are read as JSON from standard input
     ConnectAccount {
         #[arg(long)]
@@ -159,8 +177,42 @@ pub(super) async fn run(
             terminal::say("The token is revoked.");
             Ok(())
         }
+        Command::CreateUser {
+            organization_id,
+            email,
+            name,
+            role,
+        } => {
+            let organization = OrgScope::assume(organization_id);
+            create_user(&app, organization, (&email, name), role).await
+        }
+        Command::RotateJwtKey => {
+            people::rotate_key(&app).await?;
+            terminal::say("Access tokens are signed with a new key from 10 seconds on.");
+            Ok(())
+        }
         command @ Command::ConnectAccount { .. } => connect_account(&app, command).await,
     }
+}
+
+async fn create_user(
+    app: &App,
+    organization: OrgScope,
+    (email, name): (&str, String),
+    role: Role,
+) -> Result<(), Failure> {
+    let email: EmailAddress = email.parse()?;
+    let text = std::io::read_to_string(std::io::stdin())?;
+    let password = text.trim_end_matches(['\r', '\n']).to_owned();
+    let password = password::chosen("/password", password, Some(&email))?;
+    let person = register::ByOperator {
+        email,
+        name,
+        password,
+    };
+    let made = register::by_operator(app, organization, &person, role).await?;
+    terminal::say(&json!({"person_id": made}).to_string());
+    Ok(())
 }
 
 async fn create_organization(

@@ -2,10 +2,11 @@
 //!
 //! `.env.example` lists every variable with its default; a test compares it with [`VARIABLES`].
 
+mod mail;
 mod read;
 mod variables;
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
@@ -24,6 +25,8 @@ pub struct Config {
     pub keys: Keys,
     pub providers: Providers,
     pub jobs: Jobs,
+    /// `None`: nothing is mailed, and what needs mail is refused.
+    pub mail: Option<Mail>,
     pub limits: Limits,
     pub log: Log,
 }
@@ -90,6 +93,32 @@ pub struct Providers {
 pub struct Jobs {
     /// Whether it delivers events to customers; some node must.
     pub deliver_webhooks: bool,
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub way: MailWay,
+    /// `Name <address>`, as it was found to be one.
+    pub from: String,
+}
+
+/// Where mail goes.
+#[derive(Clone)]
+pub enum MailWay {
+    /// To a mail server, by a URL that `outbound::mail` understands; it holds a password.
+    Smtp(String),
+    /// Into a folder, a file each: development and tests.
+    Folder(PathBuf),
+}
+
+impl std::fmt::Debug for MailWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Smtp(_) => f.write_str("Smtp(…)"),
+            Self::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+        }
+    }
 }
 
 /// What one client may do; `None`: as much as it likes.

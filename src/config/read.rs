@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Jobs, Keys, Limits, Log, Providers, VARIABLES};
+use super::{Config, Database, Http, Jobs, Keys, Limits, Log, Mail, Providers, VARIABLES, mail};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
     domain::OrganizationId,
@@ -76,6 +76,7 @@ impl Reading {
         let keys = self.keys();
         let providers = self.providers();
         let jobs = self.jobs();
+        let mail = self.mail();
         let limits = self.limits();
         let log = self.log();
         Some(Config {
@@ -84,6 +85,7 @@ impl Reading {
             keys: keys?,
             providers: providers?,
             jobs: jobs?,
+            mail,
             limits: limits?,
             log: log?,
         })
@@ -200,6 +202,15 @@ impl Reading {
         let deliver = self.boolean("ONHOOK_DELIVER_WEBHOOKS");
         Some(Jobs {
             deliver_webhooks: deliver?,
+        })
+    }
+
+    fn mail(&mut self) -> Option<Mail> {
+        let from = self.parse("ONHOOK_MAIL_FROM", mail::FROM_MUST, mail::from);
+        let way = self.optional("ONHOOK_MAIL_URL", mail::URL_MUST, mail::way);
+        Some(Mail {
+            way: way?,
+            from: from?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! The variables that the configuration is read from. What they mean is in `read.rs`.
 
 /// Every variable: its name, its default (`None`: required; empty: off), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 25] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 27] = [
     (
         "DATABASE_URL",
         None,
@@ -101,6 +101,16 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 25] = [
         "ONHOOK_DELIVER_WEBHOOKS",
         Some("true"),
         "false: this node leaves webhook deliveries to other nodes",
+    ),
+    (
+        "ONHOOK_MAIL_URL",
+        Some(""),
+        "how mail is sent: smtps://user:password@host:465, smtp://…, or folder:/path; empty: not at all",
+    ),
+    (
+        "ONHOOK_MAIL_FROM",
+        Some("Onhook <onhook@localhost.localdomain>"),
+        "whom mails are from",
     ),
     (
         "ONHOOK_REQUESTS_PER_TOKEN",

@@ -4,6 +4,7 @@
 //! tenant's table takes the [`crate::domain::OrgScope`]. No transaction spans two round trips: a
 //! future that is dropped, and a process that is killed, leaves nothing open or half done.
 
+pub mod access_token_keys;
 pub mod admission;
 pub mod agents;
 pub mod audit_entries;
@@ -20,14 +21,20 @@ pub mod gateway_leases;
 pub mod hangup_attempts;
 pub mod idempotency;
 pub mod invariants;
+pub mod invitations;
 pub mod jobs;
 pub mod listeners;
+pub mod mails;
+pub mod members;
 pub mod migrate;
 pub mod organization_events;
 pub mod organizations;
+pub mod people;
 pub mod phone_numbers;
 pub mod provider_accounts;
 pub mod sealed;
+pub mod sessions;
+pub mod throttles;
 pub mod tokens;
 mod wake;
 pub mod webhook_attempts;

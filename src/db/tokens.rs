@@ -9,7 +9,7 @@ use super::{Db, audit_entries::Act};
 use crate::domain::{
     AgentId, OrgScope, OrganizationId, Result, Timestamp, TokenId,
     grant::{Grant, Sources},
-    token::{Caller, Environment, Scope},
+    token::{Caller, Environment, Principal, Scope},
 };
 
 /// A token to store: its digest and what it may do.
@@ -77,7 +77,7 @@ pub async fn find_caller(db: &Db, digest: &[u8; 32], now: Timestamp) -> Result<O
     Ok(row.map(|row| Holder {
         caller: Caller {
             organization_id: row.organization_id,
-            token_id: Some(row.id),
+            principal: Principal::Token(row.id),
             environment: row.environment,
             scopes: scopes(&row.scopes),
             agent_ids: agents(row.agent_ids),

@@ -70,4 +70,12 @@ ids! {
     WebhookEndpointId;
     /// One line of the audit log.
     AuditEntryId;
+    /// Somebody who can log in; belongs to any number of organisations.
+    PersonId;
+    /// One login of a person, with the refresh tokens that followed from it.
+    SessionId;
+    /// An offer to join an organisation.
+    InvitationId;
+    /// A mail that is to be sent.
+    MailId;
 }

@@ -17,20 +17,29 @@ pub mod error;
 pub mod grant;
 pub mod ids;
 pub mod job;
+pub mod mail;
+pub mod membership;
 pub mod notice;
 pub mod page;
+pub mod password;
+pub mod person;
 pub mod phone;
 pub mod position;
 pub mod provider;
+pub mod role;
+pub mod secret_text;
+pub mod session;
 pub mod tenant;
+pub mod throttle;
 pub mod timestamp;
 pub mod token;
 pub mod webhook;
 
 pub use error::{Error, ErrorCode};
 pub use ids::{
-    AgentId, AuditEntryId, CallId, JobId, LeaseToken, LedgerEntryId, OrganizationId, PhoneNumberId,
-    ProviderAccountId, RateCardId, TokenId, WebhookEndpointId,
+    AgentId, AuditEntryId, CallId, InvitationId, JobId, LeaseToken, LedgerEntryId, MailId,
+    OrganizationId, PersonId, PhoneNumberId, ProviderAccountId, RateCardId, SessionId, TokenId,
+    WebhookEndpointId,
 };
 pub use tenant::OrgScope;
 pub use timestamp::Timestamp;

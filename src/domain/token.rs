@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, OrganizationId, TokenId, call::Call};
+use super::{AgentId, OrganizationId, PersonId, SessionId, TokenId, call::Call, role::Role};
 
 /// Which world a token acts in. Test calls reach simulated accounts only and are never billed.
 #[derive(
@@ -111,8 +111,8 @@ impl Scope {
 pub struct TokenText(String);
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const SECRET_CHARS: usize = 43;
-const CHECKSUM_CHARS: usize = 6;
+pub(super) const SECRET_CHARS: usize = 43;
+pub(super) const CHECKSUM_CHARS: usize = 6;
 
 impl TokenText {
     /// A token of 256 random bits.
@@ -165,7 +165,7 @@ impl FromStr for TokenText {
     }
 }
 
-fn checksum(text: &str) -> String {
+pub(super) fn checksum(text: &str) -> String {
     base62(
         &crc32fast::hash(text.as_bytes()).to_be_bytes(),
         CHECKSUM_CHARS,
@@ -173,7 +173,7 @@ fn checksum(text: &str) -> String {
 }
 
 /// The number that `bytes` spell (big endian), in base 62 with leading zeros up to `width`.
-fn base62(bytes: &[u8], width: usize) -> String {
+pub(super) fn base62(bytes: &[u8], width: usize) -> String {
     let mut digits = vec![0_u32; width];
     for byte in bytes {
         let mut carry = u32::from(*byte);
@@ -190,18 +190,34 @@ fn base62(bytes: &[u8], width: usize) -> String {
         .collect()
 }
 
+/// Whom a caller was recognised as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A program, by its API token.
+    Token(TokenId),
+    /// A member of the organisation, by the access token of a session.
+    Person {
+        person_id: PersonId,
+        session_id: SessionId,
+        role: Role,
+    },
+    /// Nobody's token was asked for: local mode, and the operator.
+    Local,
+}
+
 /// Who is calling, as a checked token says; in local mode and for the operator, as the node's
 /// configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub organization_id: OrganizationId,
-    /// `None`: nobody's token was asked for.
-    pub token_id: Option<TokenId>,
+    pub principal: Principal,
     pub environment: Environment,
+    /// A person's are those of the role.
     pub scopes: Vec<Scope>,
     /// The only agents the token may act for; `None`: all of the organisation's.
     pub agent_ids: Option<Vec<AgentId>>,
-    /// Whether the organisation is verified, which ending by `terminate` asks for.
+    /// Whether the account is verified (the organisation, and of a person the address too), which
+    /// ending by `terminate` and the management of keys ask for.
     pub verified: bool,
 }
 
@@ -210,11 +226,37 @@ impl Caller {
     pub fn without_token(organization_id: OrganizationId, scopes: Vec<Scope>) -> Self {
         Self {
             organization_id,
-            token_id: None,
+            principal: Principal::Local,
             environment: Environment::Live,
             scopes,
             agent_ids: None,
             verified: true,
+        }
+    }
+
+    /// `None`: it is no program with a token.
+    pub fn token_id(&self) -> Option<TokenId> {
+        match self.principal {
+            Principal::Token(id) => Some(id),
+            Principal::Person { .. } | Principal::Local => None,
+        }
+    }
+
+    /// `None`: it is no person.
+    pub fn person_id(&self) -> Option<PersonId> {
+        match self.principal {
+            Principal::Person { person_id, .. } => Some(person_id),
+            Principal::Token(_) | Principal::Local => None,
+        }
+    }
+
+    /// The highest role that the caller may give, take or change: a person's own, and of a token
+    /// the highest below owner whose every scope it has. `None`: none.
+    pub fn highest_role(&self) -> Option<Role> {
+        match self.principal {
+            Principal::Person { role, .. } => Some(role),
+            Principal::Token(_) if self.agent_ids.is_none() => Role::within(&self.scopes),
+            Principal::Token(_) | Principal::Local => None,
         }
     }
 

@@ -9,10 +9,13 @@ use crate::domain::{Error, ErrorCode, error::FieldProblem};
 /// The HTTP status of each code.
 pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidRequest | ErrorCode::CursorInvalid => StatusCode::BAD_REQUEST,
-        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorCode::InvalidRequest | ErrorCode::CursorInvalid | ErrorCode::LinkInvalid => {
+            StatusCode::BAD_REQUEST
+        }
+        ErrorCode::Unauthenticated | ErrorCode::LoginFailed => StatusCode::UNAUTHORIZED,
         ErrorCode::ScopeMissing
         | ErrorCode::AccountNotVerified
+        | ErrorCode::RoleTooLow
         | ErrorCode::EnvironmentMismatch
         | ErrorCode::TokenRestricted
         | ErrorCode::GrantExceeded
@@ -25,6 +28,10 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::NoticeNotFound
         | ErrorCode::WebhookEndpointNotFound
         | ErrorCode::WebhookDeliveryNotFound
+        | ErrorCode::OrganizationNotFound
+        | ErrorCode::MemberNotFound
+        | ErrorCode::InvitationNotFound
+        | ErrorCode::SessionNotFound
         | ErrorCode::TokenNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::CallActive
@@ -33,6 +40,9 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::AgentNotPublished
         | ErrorCode::WebhookEndpointDisabled
         | ErrorCode::DuplicateReference
+        | ErrorCode::LastOwner
+        | ErrorCode::MemberExists
+        | ErrorCode::AccountExists
         | ErrorCode::AgentInUse
         | ErrorCode::ProviderAccountInUse
         | ErrorCode::ProviderAccountExists
@@ -46,9 +56,11 @@ pub(super) fn status(code: ErrorCode) -> StatusCode {
         }
         ErrorCode::RateLimited | ErrorCode::ConcurrencyLimit => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::ProviderError => StatusCode::BAD_GATEWAY,
-        ErrorCode::ProviderUnavailable | ErrorCode::Draining | ErrorCode::DatabaseUnavailable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorCode::ProviderUnavailable
+        | ErrorCode::Draining
+        | ErrorCode::MailNotConfigured
+        | ErrorCode::Overloaded
+        | ErrorCode::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

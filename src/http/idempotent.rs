@@ -28,14 +28,22 @@ pub(super) fn key(
         return Ok(None);
     };
     let text = header.to_str().unwrap_or("\0");
-    // A token that may see less is not shown what another one was answered.
+    // Who may see less is not shown what somebody else was answered: a token that is restricted to
+    // agents, a person with a role.
     let agents = identity.caller.agent_ids.as_deref().unwrap_or_default();
-    let mut may_see: Vec<u8> = agents.iter().flat_map(|id| *id.0.as_bytes()).collect();
+    let mut seen_by: Vec<u8> = agents.iter().flat_map(|id| *id.0.as_bytes()).collect();
+    seen_by.extend(
+        identity
+            .caller
+            .person_id()
+            .iter()
+            .flat_map(|id| id.0.as_bytes()),
+    );
     if identity.caller.environment == Environment::Test {
-        may_see.push(1);
+        seen_by.push(1);
     }
-    let request = [incoming.uri.path().as_bytes(), body, &may_see];
-    Key::new(route, text, identity.caller.token_id, &request).map(Some)
+    let request = [incoming.uri.path().as_bytes(), body, &seen_by];
+    Key::new(route, text, identity.caller.token_id(), &request).map(Some)
 }
 
 /// The key of a request whose answer shows a secret, if it has one: nobody else is shown the answer.

@@ -22,6 +22,8 @@ use super::{answer::Answer, router, webhook_catalogue};
         (name = "Events", description = "What happened, as it happens"),
         (name = "Webhooks", description = "Receivers of events"),
         (name = "Notices", description = "Telegram chats and gateways that are told of calls"),
+        (name = "Organizations", description = "Organisations, members, invitations"),
+        (name = "People", description = "Accounts, logins, sessions"),
         (name = "Tokens", description = "What programs show, and what each may do"),
         (name = "Agents", description = "Who places and takes calls"),
         (name = "Provider accounts", description = "Where calls are carried, and the numbers there"),
@@ -38,9 +40,16 @@ struct Schemes;
 impl Modify for Schemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some("An API token: `ohk_live_…` or `ohk_test_…`".to_owned());
+        bearer.description = Some(
+            "An API token, `ohk_live_…` or `ohk_test_…`, or the access token of a person"
+                .to_owned(),
+        );
+        let mut person = Http::new(HttpAuthScheme::Bearer);
+        person.bearer_format = Some("JWT".to_owned());
+        person.description = Some("The access token of a person, from a login".to_owned());
         if let Some(components) = &mut document.components {
             components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+            components.add_security_scheme("person", SecurityScheme::Http(person));
             let header = ApiKeyValue::with_description("X-Admin-Token", "The node's `ADMIN_TOKEN`");
             let admin = SecurityScheme::ApiKey(ApiKey::Header(header));
             components.add_security_scheme("admin", admin);

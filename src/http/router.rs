@@ -9,10 +9,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{
     HttpState, callbacks, dropin, health, layers,
     openapi::{self, Document},
-    pages::error_codes,
+    pages::{account, error_codes},
     v1::{
-        agents, audit, calls, events, notices, phone_numbers, provider_accounts, stream, tokens,
-        webhook_endpoints,
+        agents, audit, auth, calls, events, invitations, members, notices, organizations,
+        phone_numbers, provider_accounts, sessions, stream, tokens, webhook_endpoints,
     },
 };
 
@@ -68,6 +68,32 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             phone_numbers::delete::delete
         ))
         .routes(routes!(audit::list::list))
+        // Programs with a token, and people: the organisation and its members
+        .routes(routes!(
+            organizations::get::get,
+            organizations::update::update
+        ))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::update::update, members::delete::delete))
+        .routes(routes!(
+            invitations::list::list,
+            invitations::create::create
+        ))
+        .routes(routes!(invitations::delete::delete))
+        // People, about themselves
+        .routes(routes!(organizations::list::list))
+        .routes(routes!(invitations::accept::accept))
+        .routes(routes!(sessions::list::list))
+        .routes(routes!(sessions::delete::delete))
+        .routes(routes!(auth::change_password::change_password))
+        // People who have not said who they are
+        .routes(routes!(auth::register::register))
+        .routes(routes!(auth::verify_email::verify_email))
+        .routes(routes!(auth::login::login))
+        .routes(routes!(auth::refresh::refresh))
+        .routes(routes!(auth::logout::logout))
+        .routes(routes!(auth::forgot_password::forgot_password))
+        .routes(routes!(auth::reset_password::reset_password))
         // Programs with a token: as other products answer
         .routes(routes!(dropin::agent_end_call::end_call))
         .routes(routes!(dropin::agent_call::call))
@@ -147,6 +173,7 @@ pub fn router(
     let router: Router = documented
         .merge(pages)
         .route("/docs/errors", get(error_codes))
+        .route("/account", get(account))
         .fallback(callbacks::nowhere)
         .method_not_allowed_fallback(callbacks::wrong_method)
         .layer(middleware::from_fn_with_state(

@@ -19,6 +19,8 @@ const TAKEN_AT_ONCE: usize = 256;
 const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// How long an account that is due waits at most.
 const HUNT_PAUSE: Duration = Duration::from_secs(5);
+const MAILS_EVERY: Duration = Duration::from_secs(1);
+const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How long an audit entry may be without its seal.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
 const USES_EVERY: Duration = Duration::from_secs(5);
@@ -99,6 +101,7 @@ impl Worker {
         }));
         let worker = self.clone();
         drop(tasks.spawn(async move { worker.hunts().await }));
+        self.start_for_people();
         let worker = self.clone();
         drop(tasks.spawn(async move {
             let what = "note what was used";
@@ -112,6 +115,23 @@ impl Worker {
         drop(tasks.spawn(async move {
             worker
                 .every("seal the audit log", SEAL_EVERY, || worker.seal_audit())
+                .await;
+        }));
+    }
+
+    fn start_for_people(&self) {
+        let tasks = &self.jobs.app.ambient.tasks;
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            worker
+                .every("send mails", MAILS_EVERY, || worker.send_mails())
+                .await;
+        }));
+        let worker = self.clone();
+        drop(tasks.spawn(async move {
+            let round = || worker.forget_what_is_over();
+            worker
+                .every("forget what is over", FORGET_EVERY, round)
                 .await;
         }));
     }

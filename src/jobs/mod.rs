@@ -15,6 +15,8 @@
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | partitions | those of the log of attempts, where the node delivers | every hour |
 //! | gateways | websockets to agents' gateways, each held by one node, and what is due to them | every second, 200 ms |
+//! | mails | mails to people | every second |
+//! | what is over | old sessions, links and keys of people | every minute |
 //! | sealing | the chain of hashes over the audit log | every 5 s |
 //! | uses | when tokens were used and providers reported last, written for all at once | every 5 s |
 //! | clock | the offset to the database's clock | every 30 s |
@@ -29,6 +31,7 @@ mod hunts;
 mod kinds;
 mod listeners;
 mod loops;
+mod mails;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -48,7 +51,7 @@ use crate::{
         CallId, Error, OrgScope, ProviderAccountId, Result, job::LeasedJob,
         provider::ProviderAnswer,
     },
-    outbound,
+    outbound::{self, mail::Mailer},
     providers::{Account, Registry, StoredAccount},
     telemetry::Metrics,
 };
@@ -87,6 +90,7 @@ pub struct Jobs {
     app: App,
     providers: Arc<Registry>,
     webhooks: outbound::Client,
+    mailer: Option<Mailer>,
     metrics: Arc<Metrics>,
     /// The URL under which providers reach us, without a trailing slash.
     public_url: Arc<str>,
@@ -107,6 +111,8 @@ pub struct Parts {
     pub app: App,
     pub providers: Arc<Registry>,
     pub webhooks: outbound::Client,
+    /// `None`: nothing is mailed.
+    pub mailer: Option<Mailer>,
     pub metrics: Arc<Metrics>,
     pub public_url: Arc<str>,
     pub bounds: Bounds,
@@ -119,6 +125,7 @@ impl Jobs {
             app: parts.app.for_workers(),
             providers: parts.providers,
             webhooks: parts.webhooks,
+            mailer: parts.mailer,
             metrics: parts.metrics,
             public_url: parts.public_url,
             bounds,

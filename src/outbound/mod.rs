@@ -5,6 +5,7 @@
 //! forbids. There is no retry here: whoever asks knows whether asking twice is safe.
 
 pub mod guard;
+pub mod mail;
 mod resolver;
 pub mod ws;
 

@@ -23,6 +23,7 @@ mod isolation;
 mod jobs;
 mod migrations;
 mod openapi;
+mod people;
 mod permissions;
 mod routes;
 mod support;

@@ -7,6 +7,7 @@ use onhook::{
     app::organizations,
     domain::{
         agent::AgentSettings,
+        role::Role,
         token::{Environment, Scope, TokenText},
     },
 };
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use sqlx::Executor as _;
 use strum::VariantArray as _;
 
+use crate::people;
 use crate::support::{
     app::TestApp,
     client::{Reply, TestClient},
@@ -35,6 +37,8 @@ enum Shows {
     ItsScope,
     /// A token of the tenant with every scope that the operation does not ask for.
     EveryOtherScope,
+    /// The access token of a member with a role.
+    Role(String),
     /// A test token with every scope, while the tenant's account is a real one.
     TestTokenAtRealAccount(String),
 }
@@ -68,9 +72,11 @@ async fn callers(app: &TestApp) -> Vec<Caller> {
     let last = broken.pop().expect("a token");
     broken.push(if last == 'x' { 'y' } else { 'x' });
     let unknown = TokenText::new(Environment::Live, [7; 32]);
+    let (_, elsewhere) =
+        people::signed_in(app, &app.stranger, "elsewhere@example.com", Role::Owner).await;
     let caller = |title, shows| Caller { title, shows };
     let token = |title, token: String| caller(title, Shows::Token(token));
-    vec![
+    let mut callers = vec![
         caller("nobody", Shows::Nothing),
         token("malformed", "ohk_live_short".to_owned()),
         token("broken checksum", broken),
@@ -79,17 +85,27 @@ async fn callers(app: &TestApp) -> Vec<Caller> {
         token("expired", expired),
         token("a stranger's", app.stranger.token.clone()),
         token("another agent's", restricted),
+        token("another's owner", elsewhere),
         caller("other scopes", Shows::EveryOtherScope),
         caller("its scope", Shows::ItsScope),
-        caller("test, real account", Shows::TestTokenAtRealAccount(test)),
-    ]
+    ];
+    for role in Role::VARIANTS {
+        let email = format!("{}@example.com", role.as_str());
+        let (_, token) = people::signed_in(app, &app.tenant, &email, *role).await;
+        callers.push(caller(role.as_str(), Shows::Role(token)));
+    }
+    callers.push(caller(
+        "test, real account",
+        Shows::TestTokenAtRealAccount(test),
+    ));
+    callers
 }
 
 impl Caller {
     async fn token(&self, app: &TestApp, operation: &Operation) -> Option<String> {
         let scopes = match &self.shows {
             Shows::Nothing => return None,
-            Shows::Token(token) | Shows::TestTokenAtRealAccount(token) => {
+            Shows::Token(token) | Shows::Role(token) | Shows::TestTokenAtRealAccount(token) => {
                 return Some(token.clone());
             }
             Shows::ItsScope => of(operation, true),
@@ -102,7 +118,7 @@ impl Caller {
     fn acts(&self) -> bool {
         matches!(
             self.shows,
-            Shows::ItsScope | Shows::TestTokenAtRealAccount(_)
+            Shows::ItsScope | Shows::Role(_) | Shows::TestTokenAtRealAccount(_)
         )
     }
 }
@@ -115,20 +131,56 @@ fn of(operation: &Operation, asked_for: bool) -> Vec<Scope> {
     scopes
 }
 
-/// An answered call and a receiver of events, of the tenant's agent where the operation is about an
-/// agent's.
+/// An answered call of the tenant's, a receiver of events, and what else it has.
 async fn target(app: &TestApp, operation: &Operation) -> Names {
     let call = app.place_answered().await;
-    let of_agent = operation.path.contains("/agents/");
-    let agent = of_agent.then_some(app.tenant.agent_id);
-    // Nobody listens there: some operations send to it at once.
-    let body = json!({"url": "http://127.0.0.1:1/hooks", "agent_id": agent});
-    let endpoint = app.client.post("/api/v1/webhook-endpoints", &body).await;
-    let endpoint: Value = endpoint.json();
     Names {
-        endpoint_id: endpoint["id"].as_str().expect("an id").to_owned(),
+        endpoint_id: make(app, "/api/v1/webhook-endpoints", receiver(app, operation)).await,
         ..Names::of(&app.client, &app.tenant, call).await
     }
+}
+
+/// A receiver of events, of the tenant's agent where the operation is about an agent's. Nobody listens
+/// there: some operations send to it at once.
+fn receiver(app: &TestApp, operation: &Operation) -> Value {
+    let of_agent = operation.path.contains("/agents/");
+    let agent = of_agent.then_some(app.tenant.agent_id);
+    json!({"url": "http://127.0.0.1:1/hooks", "agent_id": agent})
+}
+
+/// The id of a new thing of the tenant's.
+async fn make(app: &TestApp, path: &str, body: Value) -> String {
+    let made = app.client.post(path, &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    made.json()["id"].as_str().expect("an id").to_owned()
+}
+
+/// As `shared`, but what the operation is about is nobody else's.
+async fn own_target(app: &TestApp, operation: &Operation, shared: &Names, number: usize) -> Names {
+    let mut names = shared.clone();
+    let asked = operation.url(shared) + &operation.body(shared);
+    if asked.contains(&shared.call) {
+        names.call = app.place_answered().await;
+    }
+    if asked.contains(&shared.endpoint_id) {
+        let body = receiver(app, operation);
+        names.endpoint_id = make(app, "/api/v1/webhook-endpoints", body).await;
+    }
+    if asked.contains(&shared.token_id) {
+        let body = json!({"name": "own", "scopes": ["calls:read"]});
+        names.token_id = make(app, "/api/v1/tokens", body).await;
+    }
+    if asked.contains(&shared.number_id) {
+        let body = json!({
+            "number": format!("+1555{number:07}"), "provider_account_id": shared.account_id,
+            "agent_id": shared.agent_id,
+        });
+        names.number_id = make(app, "/api/v1/phone-numbers", body).await;
+    }
+    if operation.path.starts_with("/api/v1/agents/{id}") {
+        names.agent_id = make(app, "/api/v1/agents", json!({"name": "Own"})).await;
+    }
+    names
 }
 
 /// Never with the operator's token: no token of an organisation stands for it.
@@ -156,9 +208,10 @@ fn outcome(reply: &Reply) -> String {
         (401, "Send the admin token: X-Admin-Token") => "401 admin token".to_owned(),
         (403, "The signature does not match") => "403 signature".to_owned(),
         (403, _) => {
-            let scope = says.strip_prefix("The token lacks the scope ");
-            let scope = scope.and_then(|rest| rest.split(';').next());
-            format!("403 {}", scope.unwrap_or(says))
+            let scope = says.split_once(" lacks the scope ");
+            let scope = scope.and_then(|(_, rest)| rest.split(';').next());
+            let code = json["code"].as_str();
+            format!("403 {}", scope.or(code).unwrap_or(says))
         }
         (404, _) => "404".to_owned(),
         (422, _) if says.contains("must be a simulated account") => "422 not simulated".to_owned(),
@@ -202,18 +255,26 @@ async fn every_operation_answers_every_kind_of_caller_as_the_table_says() {
     for operation in &operations {
         shared.push(target(&app, operation).await);
     }
-    for caller in &callers {
+    for (at, caller) in callers.iter().enumerate() {
         let mut targets = Vec::new();
-        for (operation, names) in operations.iter().zip(&shared) {
+        for (number, (operation, names)) in operations.iter().zip(&shared).enumerate() {
             targets.push(if caller.acts() {
-                target(&app, operation).await
+                let number = callers.len() * number + at;
+                own_target(&app, operation, names, number).await
             } else {
                 names.clone()
             });
         }
+        // What others tried to log in, and the number that others made, do not count.
+        let mut owner = app.database.as_owner().await;
+        for gone in [
+            "DELETE FROM throttles",
+            "DELETE FROM phone_numbers WHERE number = '+15550199'",
+        ] {
+            owner.execute(gone).await.expect("it is gone");
+        }
         if matches!(caller.shows, Shows::TestTokenAtRealAccount(_)) {
             let real = "UPDATE provider_accounts SET simulated = false";
-            let mut owner = app.database.as_owner().await;
             owner.execute(real).await.expect("an update");
         }
         for ((operation, names), (title, cells)) in operations.iter().zip(&targets).zip(&mut rows) {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Actor, App, phone_numbers, tokens};
+use super::{Actor, App, actor::By, phone_numbers, tokens};
 use crate::{
     db::{
         self,
+        organizations::OrganizationRow,
         phone_numbers::NumberRow,
         provider_accounts::{AccountRow, managed},
         tokens::NewToken,
@@ -57,6 +58,22 @@ pub async fn found(app: &App, name: &str, settings: &AgentSettings) -> Result<Fo
         organization_id,
         agent_id,
     })
+}
+
+/// Gives an organisation another name.
+///
+/// # Errors
+/// `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.
+pub async fn rename(app: &App, by: By<'_>, name: &str) -> Result<OrganizationRow> {
+    let (organization, before) = db::organizations::rename(&app.db, by.scope, name)
+        .await?
+        .ok_or_else(super::people::organization_not_found)?;
+    let detail = json!({"before": {"name": before}, "after": {"name": name}});
+    let subject = by.scope.id().to_string();
+    by.actor
+        .record(app, by.scope, "organization.update", &subject, detail)
+        .await?;
+    Ok(organization)
 }
 
 /// What a new token may do.

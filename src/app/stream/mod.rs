@@ -171,7 +171,7 @@ pub async fn read(
     from: Option<StreamCursor>,
     filter: Filter,
 ) -> Result<Reader> {
-    if let Some(token) = caller.token_id {
+    if let Some(token) = caller.token_id() {
         // Who is calling is remembered for as long as a revoked token may still read.
         let held = [(scope.id(), token)];
         let in_force = db::tokens::in_force(&app.db, &held, app.ambient.now()).await?;
@@ -203,7 +203,7 @@ pub async fn read(
     }
     let dismissed = CancellationToken::new();
     let admitted = Admitted {
-        token_id: caller.token_id,
+        token_id: caller.token_id(),
         dismissed: dismissed.clone(),
     };
     source.readers.insert(reader, admitted);

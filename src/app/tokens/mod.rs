@@ -150,7 +150,7 @@ pub fn may_see(caller: &Caller, token: &TokenRow) -> bool {
 
 /// All that whoever asks has himself, as it is now.
 async fn own_grant(app: &App, by: By<'_>, caller: &Caller) -> Result<Grant> {
-    let Some(id) = caller.token_id else {
+    let Some(id) = caller.token_id() else {
         return Ok(Grant::of(caller));
     };
     let own = db::tokens::find(&app.db, by.scope, id).await?;

@@ -2,6 +2,7 @@
 
 mod demo;
 mod guide;
+mod mails;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -79,7 +80,8 @@ async fn serve(
 ) -> Result<(), Failure> {
     db::migrate::run(database_url).await?;
     let keys = demo::keys(data_dir, ambient)?;
-    let mut config = configuration(listen, database_url, &keys)?;
+    let mails = data_dir.join("mails");
+    let mut config = configuration(listen, database_url, &keys, &mails)?;
 
     let (deliveries, arrived) = tokio::sync::mpsc::unbounded_channel();
     let receiver = Receiver::start(ANY_PORT, ambient.clone(), Some(deliveries)).await?;
@@ -123,6 +125,11 @@ async fn serve(
     )?;
     guide::print(&card, data_dir);
     drop(ambient.tasks.spawn(guide::announce(arrived)));
+    drop(
+        ambient
+            .tasks
+            .spawn(mails::announce(mails, ambient.tasks.clone())),
+    );
 
     let why = boot::stop_of(&ambient.tasks).await?;
     boot::stop(node).await?;
@@ -132,7 +139,12 @@ async fn serve(
     }
 }
 
-fn configuration(listen: SocketAddr, database_url: &str, keys: &Keys) -> Result<Config, Failure> {
+fn configuration(
+    listen: SocketAddr,
+    database_url: &str,
+    keys: &Keys,
+    mails: &Path,
+) -> Result<Config, Failure> {
     let variables = [
         ("DATABASE_URL", database_url.to_owned()),
         ("ONHOOK_LISTEN", listen.to_string()),
@@ -142,6 +154,7 @@ fn configuration(listen: SocketAddr, database_url: &str, keys: &Keys) -> Result<
         ("ONHOOK_TOKEN_PEPPER", keys.token_pepper.clone()),
         ("ADMIN_TOKEN", keys.admin_token.clone()),
         ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true".to_owned()),
+        ("ONHOOK_MAIL_URL", format!("folder:{}", mails.display())),
     ];
     config::from_variables(
         variables

@@ -1,8 +1,9 @@
-//! The walls that the schema puts up, read from the catalogue, and who leans on them.
+//! The walls that the schema puts up, read from the catalogue, who leans on them, and who may take
+//! them down.
 
 use super::{Check, Statement};
 
-pub(super) const STATEMENTS: [Statement; 3] = [
+pub(super) const STATEMENTS: [Statement; 4] = [
     Statement {
         check: Check {
             name: "a_tenants_keys_begin_with_the_organization",
@@ -25,8 +26,9 @@ pub(super) const STATEMENTS: [Statement; 3] = [
                 FROM tenants t
                 JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f'
                 LEFT JOIN tenants parent ON parent.oid = k.confrelid
-                WHERE k.conkey[1] <> t.attnum OR NOT k.convalidated
-                    OR k.confkey[1] IS DISTINCT FROM parent.attnum
+                -- A person is no tenant's: a reference to one cannot begin with an organisation.
+                WHERE NOT k.convalidated OR k.confrelid <> 'people'::regclass
+                    AND (k.conkey[1] <> t.attnum OR k.confkey[1] IS DISTINCT FROM parent.attnum)
                 UNION ALL
                 SELECT t.relname || ' references no parent'
                 FROM tenants t
@@ -48,6 +50,16 @@ pub(super) const STATEMENTS: [Statement; 3] = [
             CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p(privilege)
             WHERE (p.privilege <> 'INSERT' OR t.name IN ('calls', 'call_facts', 'ledger_entries', 'audit_seals'))
                 AND has_table_privilege('onhook_application', t.name, p.privilege)
+            LIMIT 20",
+    },
+    Statement {
+        check: Check {
+            name: "an_organization_with_members_has_an_owner",
+            says: "every organisation that has members has one who is its owner",
+        },
+        sql: "/* db::invariants an_organization_with_members_has_an_owner */
+            SELECT organization_id::text FROM members GROUP BY organization_id
+            HAVING count(*) FILTER (WHERE role = 'owner') = 0
             LIMIT 20",
     },
     Statement {

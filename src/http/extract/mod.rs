@@ -4,12 +4,14 @@
 mod body;
 mod json;
 mod local;
+mod person;
 mod query;
 
 pub(super) use body::{MOST_BYTES, read as read_body};
 pub(super) use json::{
     Members, Nullable, nullable, object, parse as parse_json, parse_lenient as parse_json_lenient,
 };
+pub(super) use person::PersonIdentity;
 pub(super) use query::Query;
 
 use std::{
@@ -25,7 +27,7 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers, rates::Lane},
+    app::{Actor, actor, callers, people, rates::Lane},
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -111,25 +113,47 @@ impl Incoming {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Identifies the caller and checks that its token has `scope`.
+    /// Identifies the caller, a program by its API token or a person by an access token, and checks
+    /// that it may do what `scope` says.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, `RATE_LIMITED`, `SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`,
-    /// `DATABASE_UNAVAILABLE`.
+    /// `DATABASE_UNAVAILABLE`; for people also `ORGANIZATION_NOT_FOUND` and `INVALID_REQUEST`, when it cannot be told which organisation is
+    /// meant.
     pub(super) async fn identify(&self, state: &HttpState, scope: Scope) -> Result<Identity> {
+        let identity = self.recognise(state).await?;
+        self.count(state, &identity.caller, Some(scope))?;
+        actor::authorize(&identity.caller, scope)?;
+        Ok(identity)
+    }
+
+    /// As [`Incoming::identify`], for what any caller of the organisation may do.
+    ///
+    /// # Errors
+    /// As [`Incoming::identify`], but never `SCOPE_MISSING`.
+    pub(super) async fn identify_member(&self, state: &HttpState) -> Result<Identity> {
+        let identity = self.recognise(state).await?;
+        self.count(state, &identity.caller, None)?;
+        Ok(identity)
+    }
+
+    /// Who calls, whatever it is for.
+    async fn recognise(&self, state: &HttpState) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
         let address = self.context.address.map(|address| address.ip());
-        let caller = callers::identify(&state.app, token, address).await?;
+        let caller = if token.starts_with("ohk_") {
+            callers::identify(&state.app, token, address).await?
+        } else {
+            people::identify(&state.app, token, self.named_organization()?).await?
+        };
         // The access line shows the first identification; there is one per request.
         drop(self.context.caller.set(caller.clone()));
-        self.count(state, &caller, scope)?;
-        actor::authorize(&caller, scope)?;
         Ok(self.identity_of(caller))
     }
 
     /// Counts the request against the caller's quotas.
-    fn count(&self, state: &HttpState, caller: &Caller, scope: Scope) -> Result<()> {
-        let safe = self.method == Method::GET || scope == Scope::CallsEnd;
+    fn count(&self, state: &HttpState, caller: &Caller, scope: Option<Scope>) -> Result<()> {
+        let safe = self.method == Method::GET || scope == Some(Scope::CallsEnd);
         let lane = if safe { Lane::Safety } else { Lane::Ordinary };
         let (standing, counted) = match state.app.rates.count(caller, lane) {
             Ok(standing) => (standing, Ok(())),
@@ -229,6 +253,11 @@ impl Incoming {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         read_body(&self.headers, body, most_bytes).await
     }
+}
+
+/// An organisation that has just taken somebody in by an invitation.
+pub(super) fn established(organization_id: OrganizationId) -> OrgScope {
+    OrgScope::assume(organization_id)
 }
 
 /// RFC 6750 section 2.1; the scheme's name in any case.

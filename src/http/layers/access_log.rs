@@ -70,7 +70,10 @@ pub(in crate::http) async fn access_log(
         http.status = status,
         org.id = caller.map(|caller| tracing::field::display(caller.organization_id)),
         token.id = caller
-            .and_then(|caller| caller.token_id)
+            .and_then(Caller::token_id)
+            .map(tracing::field::display),
+        person.id = caller
+            .and_then(Caller::person_id)
             .map(tracing::field::display),
         elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         "request"

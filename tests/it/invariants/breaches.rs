@@ -1,7 +1,14 @@
 //! What cannot happen, done to the sound data of this folder by the schema's owner.
 
 /// What is done to the data, and the checks that must notice.
-pub(super) const BREACHES: [(&str, &[&str]); 29] = [
+pub(super) const BREACHES: [(&str, &[&str]); 30] = [
+    (
+        "INSERT INTO people (id, email, email_key, name, password_hash, created_at)
+        VALUES ('00000000-0000-0000-0000-0000000000aa', 'a@example.com', 'a@example.com', 'A', '$argon2id$', now());
+        INSERT INTO members (organization_id, person_id, role, created_at)
+        SELECT organization_id, '00000000-0000-0000-0000-0000000000aa', 'admin', now() FROM organizations LIMIT 1",
+        &["an_organization_with_members_has_an_owner"],
+    ),
     (
         "ALTER TABLE calls DROP CONSTRAINT calls_sound;
         UPDATE calls SET ended_side = 'local' WHERE provider_call_id = 'CA6'",

@@ -44,6 +44,43 @@ const FOR_ALL: &[(&str, &str)] = &[
         "db::sealed::list",
         "the operator's: what an older key sealed, to be sealed anew",
     ),
+    (
+        "db::sessions::find_standing",
+        "the session and the person of an access token, whose signature is checked",
+    ),
+    (
+        "db::invitations::is_open",
+        "the digest of a secret of 256 random bits, with the address it was mailed to",
+    ),
+    (
+        "db::invitations::accept",
+        "the digest of a secret of 256 random bits, with the address it was mailed to",
+    ),
+    (
+        "db::people::register_invited",
+        "the digest of a secret of 256 random bits, with the address it was mailed to",
+    ),
+    // A person belongs to several organisations: what happens in each of those, and in no other.
+    (
+        "db::organizations::list_of_person",
+        "a person's own organisations",
+    ),
+    (
+        "db::audit_entries::insert_of_person",
+        "what a person does is recorded wherever the person is a member",
+    ),
+    (
+        "db::people::verify_email",
+        "an owner's address that is confirmed verifies the owner's organisations",
+    ),
+    (
+        "db::people::reset_password",
+        "an owner's address that is confirmed verifies the owner's organisations",
+    ),
+    (
+        "db::people::register",
+        "who registers again before the address is confirmed names the organisation anew",
+    ),
     // Which organisations have something to do: ids alone are told, the work is then done inside
     // each one.
     (

@@ -32,6 +32,7 @@ fn congested(app: &TestApp) -> (App, Receiver<FastLaneJob>) {
         keys: config.keys.secret_key,
         pepper: config.keys.token_pepper,
         fast_lane,
+        mail: app.app.mail.clone(),
         allow_loopback: true,
         quotas: Quotas::default(),
         most_live_calls: None,

@@ -228,6 +228,7 @@ impl Good<'_> {
                     "note" | "client_reference" | "prompt" | "webhook_url" | "description" => {
                         wrong.is_string()
                     }
+                    "password" => wrong.is_string() && self.operation.id == "login",
                     _ => false,
                 };
                 if fits {
@@ -409,7 +410,8 @@ async fn every_route_refuses_every_bad_request_clearly_and_changes_nothing() {
     let token = &app.tenant.token;
     let operations = operations::documented();
     let mut cases = Vec::new();
-    for operation in &operations {
+    // Those of people ask who it is first: people tries them.
+    for operation in operations.iter().filter(|operation| !operation.of_person) {
         let good = Good {
             operation,
             names: &names,

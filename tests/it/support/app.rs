@@ -244,8 +244,17 @@ impl TestApp {
 
     /// Ends everything in order.
     pub async fn stop(self) {
+        std::fs::remove_dir_all(mails(&self.database.url)).ok();
         self.node.stop().await;
     }
+}
+
+/// The folder that the mails of a test go to.
+pub fn mails(database_url: &str) -> std::path::PathBuf {
+    let database = database_url.rsplit('/').next().unwrap_or_default();
+    let database = database.split('?').next().unwrap_or_default();
+    let name = format!("onhook-mails-{}-{database}", std::process::id());
+    std::env::temp_dir().join(name)
 }
 
 /// A node of a test: patient beyond any machine's slowness where the variables do not say
@@ -291,6 +300,10 @@ pub fn variables(database_url: &str) -> BTreeMap<String, String> {
         ("ONHOOK_TOKEN_PEPPER", TOKEN_PEPPER),
         ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("ONHOOK_OUTBOUND_ALLOW_LOOPBACK", "true"),
+        (
+            "ONHOOK_MAIL_URL",
+            &format!("folder:{}", mails(database_url).display()),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

@@ -81,3 +81,28 @@ VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-0000000
 INSERT INTO gateway_leases (organization_id, endpoint_id, lease, lease_until)
 VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000014',
     '00000000-0000-0000-0000-000000000098', '2026-01-01Z');
+INSERT INTO people (id, email, email_key, name, password_hash, created_at)
+VALUES ('00000000-0000-0000-0000-000000000015', 'one@example.com', 'one@example.com', 'One',
+    '$argon2id$', '2026-01-01Z');
+INSERT INTO members (organization_id, person_id, role, created_at)
+VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000015', 'owner',
+    '2026-01-01Z');
+INSERT INTO invitations (organization_id, id, email, email_key, role, token_digest, invited_by,
+    created_at, expires_at)
+VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000016',
+    'two@example.com', 'two@example.com', 'viewer', decode(repeat('00', 32), 'hex'), 'token',
+    '2026-01-01Z', '2026-01-08Z');
+INSERT INTO sessions (id, person_id, created_at, refreshed_at, expires_at)
+VALUES ('00000000-0000-0000-0000-000000000017', '00000000-0000-0000-0000-000000000015',
+    '2026-01-01Z', '2026-01-01Z', '2026-01-15Z');
+INSERT INTO refresh_tokens (digest, session_id, created_at)
+VALUES (decode(repeat('00', 32), 'hex'), '00000000-0000-0000-0000-000000000017', '2026-01-01Z');
+INSERT INTO mail_links (digest, person_id, purpose, created_at, expires_at)
+VALUES (decode(repeat('00', 32), 'hex'), '00000000-0000-0000-0000-000000000015', 'verify_email',
+    '2026-01-01Z', '2026-01-04Z');
+INSERT INTO mails (id, mail_sealed, mail_key_id, created_at, due_at)
+VALUES ('00000000-0000-0000-0000-000000000018', '', 'key', '2026-01-01Z', '2026-01-01Z');
+INSERT INTO throttles (key, spent_until) VALUES (decode(repeat('00', 32), 'hex'), '2026-01-01Z');
+INSERT INTO access_token_keys (id, public_key, seed_sealed, seed_key_id, created_at, signs_from)
+VALUES ('00000000-0000-0000-0000-000000000019', decode(repeat('00', 32), 'hex'), '', 'key',
+    '2026-01-01Z', '2026-01-01Z');

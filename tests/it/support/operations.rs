@@ -6,10 +6,17 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use onhook::domain::secret_text::{SecretKind, SecretText};
+
 use super::{
     app::{ADMIN_TOKEN, Tenant},
     client::TestClient,
 };
+
+/// Well-formed, and nobody's.
+fn secret(kind: SecretKind) -> String {
+    SecretText::new(kind, [7; 32]).reveal().to_owned()
+}
 
 /// The committed document.
 pub const DOCUMENT: &str =
@@ -26,6 +33,8 @@ pub struct Operation {
     pub scopes: Option<Vec<String>>,
     /// Whether it takes the operator's token instead.
     pub of_operator: bool,
+    /// Whether it takes the access token of a person alone.
+    pub of_person: bool,
     /// The media type of its body; `None`: it takes none.
     pub body_type: Option<String>,
     pub document: Value,
@@ -120,7 +129,9 @@ impl Operation {
     fn read(path: &str, method: &str, document: &Value) -> Self {
         let security = document["security"].as_array().map(|security| &security[0]);
         let of_operator = security.is_some_and(|security| security["admin"].is_array());
-        let scopes = security.filter(|_| !of_operator).map(|security| {
+        let of_person = security.is_some_and(|security| security["person"].is_array());
+        let of_tokens = security.filter(|_| !of_operator && !of_person);
+        let scopes = of_tokens.map(|security| {
             let scopes = security["bearer"].as_array().expect("bearer's scopes");
             let scopes = scopes.iter().map(|scope| scope.as_str().expect("a scope"));
             scopes.map(str::to_owned).collect()
@@ -132,6 +143,7 @@ impl Operation {
             id: document["operationId"].as_str().expect("an id").to_owned(),
             scopes,
             of_operator,
+            of_person,
             body_type: content.and_then(|content| content.keys().next().cloned()),
             document: document.clone(),
         }
@@ -177,6 +189,10 @@ impl Operation {
             "{call_sid}" | "{call_id}" => &names.call,
             "{account_id}" => &names.account_id,
             "{provider}" => "twilio",
+            // No agent is one of these: what is theirs is tried in people.
+            "{organization_id}" | "{person_id}" | "{invitation_id}" | "{session_id}" => {
+                &names.agent_id
+            }
             "{id}" if self.path.starts_with("/api/v1/calls/") => &names.call,
             "{id}" if self.path.starts_with("/api/v1/agents/") => &names.agent_id,
             "{id}" if self.path.starts_with("/api/v1/tokens/") => &names.token_id,
@@ -214,6 +230,23 @@ impl Operation {
             "update_webhook_endpoint" | "update_agent_webhook" => json!({"description": "ours"}),
             "rotate_webhook_secret" => json!({"overlap_seconds": 3600}),
             "replay_webhook_deliveries" => json!({"failed_only": true}),
+            "register" => json!({
+                "email": "nobody@example.com", "password": "correct horse battery",
+                "name": "Nobody", "organization_name": "Nothing",
+            }),
+            "login" => json!({"email": "nobody@example.com", "password": "correct horse battery"}),
+            "forgot_password" => json!({"email": "nobody@example.com"}),
+            "refresh" | "logout" => json!({"refresh_token": secret(SecretKind::Refresh)}),
+            "verify_email" | "accept_invitation" => json!({"token": secret(SecretKind::Link)}),
+            "reset_password" => {
+                json!({"token": secret(SecretKind::Link), "password": "correct horse battery"})
+            }
+            "change_password" => {
+                json!({"password": "correct horse battery", "new_password": "staple battery horse"})
+            }
+            "update_organization" => json!({"name": "Tenant"}),
+            "update_member" => json!({"role": "viewer"}),
+            "create_invitation" => json!({"email": "invited@example.com", "role": "viewer"}),
             "create_token" => json!({
                 "name": "x", "scopes": ["calls:read"], "agent_ids": [names.agent_id],
             }),
