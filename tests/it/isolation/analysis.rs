@@ -272,6 +272,20 @@ impl Analysis<'_> {
                 self.condition(condition, binds);
                 self.look_into(condition);
             }
+            JoinConstraint::Using(columns) => {
+                let relations = &self.frame().relations;
+                let [.., (_, first), _] = relations.as_slice() else {
+                    panic!("nobody thought about {join}");
+                };
+                let first = *first;
+                let by_organization = columns.iter().any(|column| last(column) == COLUMN);
+                if let (true, Some(first), Some(joined)) = (by_organization, first, joined) {
+                    match binds {
+                        Binds::Both => self.equal(first, joined),
+                        Binds::Only(_) => self.links.push((first, joined)),
+                    }
+                }
+            }
             JoinConstraint::None => {}
             other => panic!("nobody thought about {other:?}"),
         }
