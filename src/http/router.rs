@@ -68,6 +68,29 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
             phone_numbers::delete::delete
         ))
         .routes(routes!(audit::list::list))
+        .merge(of_people())
+        // Programs with a token: as other products answer
+        .routes(routes!(dropin::agent_end_call::end_call))
+        .routes(routes!(dropin::agent_call::call))
+        .routes(routes!(dropin::terminate::terminate))
+        // The same; in local mode without a token
+        .routes(routes!(dropin::session_call::call))
+        .routes(routes!(dropin::session_list::list))
+        .routes(routes!(dropin::session_end::end))
+        // The operator
+        .routes(routes!(dropin::admin_cancel::cancel))
+        // Providers, by signature
+        .routes(routes!(callbacks::callback))
+        .routes(routes!(callbacks::account_callback))
+        // Anybody
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::serve))
+}
+
+/// What people do, and what concerns them.
+fn of_people() -> OpenApiRouter<HttpState> {
+    OpenApiRouter::new()
         // Programs with a token, and people: the organisation and its members
         .routes(routes!(
             organizations::get::get,
@@ -94,23 +117,6 @@ pub(super) fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(auth::logout::logout))
         .routes(routes!(auth::forgot_password::forgot_password))
         .routes(routes!(auth::reset_password::reset_password))
-        // Programs with a token: as other products answer
-        .routes(routes!(dropin::agent_end_call::end_call))
-        .routes(routes!(dropin::agent_call::call))
-        .routes(routes!(dropin::terminate::terminate))
-        // The same; in local mode without a token
-        .routes(routes!(dropin::session_call::call))
-        .routes(routes!(dropin::session_list::list))
-        .routes(routes!(dropin::session_end::end))
-        // The operator
-        .routes(routes!(dropin::admin_cancel::cancel))
-        // Providers, by signature
-        .routes(routes!(callbacks::callback))
-        .routes(routes!(callbacks::account_callback))
-        // Anybody
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(openapi::serve))
 }
 
 /// Who is told of events, over whichever channel, and what was told.

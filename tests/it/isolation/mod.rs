@@ -111,6 +111,14 @@ const FOR_ALL: &[(&str, &str)] = &[
         "db::listeners::renew",
         "all that this node listens to, by pairs with their organisations",
     ),
+    (
+        "db::tokens::record_uses",
+        "when tokens were used, by pairs with their organisations",
+    ),
+    (
+        "db::provider_accounts::managed::record_heard",
+        "when providers reported, by pairs with their organisations",
+    ),
     // Keeping house by age, whoever it is of; nothing is told.
     ("db::listeners::purge", "leases that ran out long ago"),
     (
