@@ -55,6 +55,33 @@ impl Credentials {
             ProviderKind::Openai => openai::Keys::parse(&members).map(Self::Openai),
         }
     }
+
+    /// Whether these can be the credentials of the account that the provider calls so.
+    ///
+    /// # Errors
+    /// What the external id ought to be.
+    pub fn belong_to(&self, external_id: &str) -> Result<(), &'static str> {
+        let (belong, ought) = match self {
+            Self::Twilio(_) => (
+                twilio::Keys::may_be_of(external_id),
+                "must be Twilio's account SID, AC…",
+            ),
+            Self::Telnyx(keys) => (
+                keys.connection_id() == external_id,
+                "must be the connection_id of the credentials",
+            ),
+            Self::Vonage(keys) => (
+                keys.application_id() == external_id,
+                "must be the application_id of the credentials",
+            ),
+            Self::Sip(keys) => (
+                keys.account_sid().is_none_or(|sid| sid == external_id),
+                "must be the account_sid of the credentials",
+            ),
+            Self::Openai(_) => (true, ""),
+        };
+        if belong { Ok(()) } else { Err(ought) }
+    }
 }
 
 impl fmt::Debug for Credentials {

@@ -168,13 +168,17 @@ pub async fn create(db: &Db, scope: OrgScope, change: &Change, effects: &Effects
         )
         .await?;
     if done.rows_affected() == 0 {
-        return Err(Error::new(
-            ErrorCode::AgentNotFound,
-            "The agent was deleted or its account disconnected a moment ago",
-        ));
+        return Err(gone());
     }
     db.wake.changed(&change.call, true);
     Ok(())
+}
+
+fn gone() -> Error {
+    Error::new(
+        ErrorCode::AgentNotFound,
+        "The agent was deleted or its account disconnected a moment ago",
+    )
 }
 
 /// What became of a call that was to be placed.
@@ -210,17 +214,21 @@ pub async fn place(
             .run(
                 "place a call",
                 sqlx::query_scalar!(
-                    r#"/* db::calls::place */ SELECT place_call($1, $2, $3, $4, $5) AS "outcome!""#,
+                    r#"/* db::calls::place */ SELECT CASE WHEN may_be_recorded($1, $6, $7)
+                        THEN place_call($1, $2, $3, $4, $5) ELSE 'gone' END AS "outcome!""#,
                     scope.id() as OrganizationId,
                     Json(&call) as _,
                     Json(&effects) as _,
                     most,
-                    alone
+                    alone,
+                    change.call.agent_id as AgentId,
+                    change.call.provider_account_id as ProviderAccountId
                 )
                 .fetch_one(&db.pool),
             )
             .await?;
         return Ok(match outcome.as_str() {
+            "gone" => return Err(gone()),
             "organization_full" => Placing::OrganizationFull,
             "agent_full" => Placing::AgentFull,
             "nearly_full" if !alone => {

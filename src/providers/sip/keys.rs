@@ -40,6 +40,14 @@ pub struct JambonzKeys {
 }
 
 impl Keys {
+    /// The account that the bridge knows by a name of its own.
+    pub(in crate::providers) fn account_sid(&self) -> Option<&str> {
+        match self {
+            Self::Jambonz(keys) => Some(&keys.account_sid),
+            Self::Asterisk(_) | Self::Http(_) => None,
+        }
+    }
+
     /// The keys of an account; `None`: it is another provider's.
     pub(super) fn of(account: &Account) -> Option<&Self> {
         let Credentials::Sip(keys) = &account.credentials else {

@@ -59,7 +59,7 @@ impl Keys {
         })
     }
 
-    pub(super) fn connection_id(&self) -> &str {
+    pub(in crate::providers) fn connection_id(&self) -> &str {
         &self.connection_id
     }
 

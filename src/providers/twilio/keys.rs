@@ -23,6 +23,11 @@ struct ApiKey {
 }
 
 impl Keys {
+    /// Whether an account may have this SID.
+    pub(in crate::providers) fn may_be_of(account_sid: &str) -> bool {
+        is_sid(account_sid)
+    }
+
     /// The keys of an account; `None`: it is another provider's.
     pub(super) fn of(account: &Account) -> Option<&Self> {
         let Credentials::Twilio(keys) = &account.credentials else {

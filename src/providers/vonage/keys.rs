@@ -114,7 +114,7 @@ impl Keys {
         })
     }
 
-    pub(super) fn application_id(&self) -> &str {
+    pub(in crate::providers) fn application_id(&self) -> &str {
         &self.application_id
     }
 

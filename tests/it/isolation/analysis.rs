@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sqlparser::{
     ast::{
         BinaryOperator, Delete, Expr, FromTable, FunctionArg, FunctionArgExpr, FunctionArguments,
-        Insert, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, Statement,
-        TableAlias, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value,
-        Visit,
+        Insert, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr,
+        Statement, TableAlias, TableFactor, TableObject, TableWithJoins, Update,
+        UpdateTableFromKind, Value, Visit,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -272,8 +272,20 @@ impl Analysis<'_> {
                 self.condition(condition, binds);
                 self.look_into(condition);
             }
+            JoinConstraint::Using(columns) => self.using(columns, joined),
             JoinConstraint::None => {}
-            other => panic!("nobody thought about {other:?}"),
+            JoinConstraint::Natural => panic!("nobody thought about {constraint:?}"),
+        }
+    }
+
+    /// Joins by columns of the same name: whatever was named before has the same organisation.
+    fn using(&mut self, columns: &[ObjectName], joined: Option<usize>) {
+        let Some(joined) = joined else { return };
+        if columns.iter().any(|column| last(column) == COLUMN) {
+            let before = self.frame().relations.clone();
+            for other in before.into_iter().filter_map(|(_, node)| node) {
+                self.equal(other, joined);
+            }
         }
     }
 

@@ -31,6 +31,19 @@ const FOR_ALL: &[(&str, &str)] = &[
         "db::calls::find_in_any_organization",
         "the operator's, who stands above organisations",
     ),
+    // Written or read row by row, each of the organisation that it names.
+    (
+        "db::tokens::record_uses",
+        "when tokens were used, noted for all at once",
+    ),
+    (
+        "db::provider_accounts::managed::record_heard",
+        "when accounts were heard of, noted for all at once",
+    ),
+    (
+        "db::sealed::list",
+        "the operator's: what an older key sealed, to be sealed anew",
+    ),
     // Which organisations have something to do: ids alone are told, the work is then done inside
     // each one.
     (

@@ -88,7 +88,11 @@ async fn a_call_of_whichever_organisation_is_canceled_by_either_id() {
             ("call.cancel", json!({"named": name})),
             (
                 "call.end",
-                json!({"reason": "admin_cancel", "status": "in-progress"}),
+                json!({
+                    "reason": "admin_cancel", "note": null,
+                    "before": {"status": "in-progress", "end": null},
+                    "after": {"status": "in-progress", "end": "requested"},
+                }),
             ),
         ]
         .map(|(action, detail)| {

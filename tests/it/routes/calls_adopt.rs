@@ -85,7 +85,7 @@ async fn an_adopted_call_is_as_far_as_it_is_and_is_ended_as_any_other() {
     books::assert_ended_once(&app, &id).await;
     let audited: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM audit_entries WHERE action = 'call.adopt' AND subject = $1
-            AND actor LIKE 'token:%' AND detail->>'provider_call_id' = $2",
+            AND actor LIKE 'token:%' AND detail->'after'->>'provider_call_id' = $2",
     )
     .bind(&id)
     .bind(&name)

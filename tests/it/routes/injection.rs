@@ -175,10 +175,14 @@ async fn no_string_of_any_operation_is_read_as_anything_but_a_string() {
         .into_keys()
         .collect::<Vec<_>>();
 
-    let mut tried = 0;
+    let mut targets = Vec::new();
     for operation in operations::documented() {
         let call = app.place().await;
         let names = Names::of(&app.client, &app.tenant, call).await;
+        targets.push((operation, names));
+    }
+    let mut tried = 0;
+    for (operation, names) in targets {
         for payload in PAYLOADS {
             for attempt in attempts(&operation, &names, payload) {
                 let mut headers = attempt.headers.clone();

@@ -35,9 +35,12 @@ pub(super) fn read(provider: ProviderKind, credentials: &[u8]) -> Result<Credent
 /// The account, ready to be used.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; `VALIDATION_FAILED`: the credentials are another account's.
 pub(super) fn account(open: &OpenAccount) -> Result<Account> {
     let credentials = read(open.provider, &open.credentials)?;
+    credentials
+        .belong_to(&open.external_id)
+        .map_err(|ought| wrong("/external_id", "invalid", ought))?;
     Ok(Account {
         id: open.id,
         organization_id: open.organization_id,
