@@ -74,6 +74,22 @@ const FOR_ALL: &[(&str, &str)] = &[
         "db::listeners::renew",
         "all that this node listens to, by pairs with their organisations",
     ),
+    (
+        "db::call_facts::news",
+        "what is new for every organisation with readers on this node, each after its place",
+    ),
+    (
+        "db::tokens::in_force",
+        "tokens whose readers are connected, by pairs with their organisations",
+    ),
+    (
+        "db::gateway_leases::missing",
+        "which gateways nobody is connected to",
+    ),
+    (
+        "db::gateway_leases::renew",
+        "all gateways that this node holds, by pairs with their organisations",
+    ),
     // Keeping house by age, whoever it is of; nothing is told.
     ("db::listeners::purge", "leases that ran out long ago"),
     (
