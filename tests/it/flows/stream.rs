@@ -218,6 +218,17 @@ async fn filters_and_the_tokens_agents_let_through_what_they_say() {
     let list = app.client.get("/api/v1/calls").await.json();
     let cursor = list["stream_cursor"].as_str().expect("a cursor");
     app.place_answered().await;
+    // What a transaction of any database may still come before is told later.
+    let path = format!("/api/v1/stream?timeout=0&after={cursor}");
+    let told = || async {
+        app.client
+            .get(&path)
+            .await
+            .text
+            .matches("\nevent: event_")
+            .count()
+    };
+    wait_for("the events", told, |count| *count == 3).await;
     let all = &app.tenant.token;
     let (agent, nobody) = (app.tenant.agent_id, app.stranger.agent_id);
     for (token, filter, count) in [

@@ -108,6 +108,10 @@ const FOR_ALL: &[(&str, &str)] = &[
         "db::audit_seals::organizations",
         "the operator's audit goes over every organisation",
     ),
+    (
+        "function keep_attempt_partitions",
+        "a day's attempts are moved to its partition, whoever they are of",
+    ),
     // How much waits, for the operator; numbers alone are told.
     ("db::jobs::lag", "how many jobs wait, and since when"),
     (
