@@ -45,6 +45,8 @@ pub struct PlacedFact {
     pub organization_id: OrganizationId,
     pub position: Position,
     pub agent_id: AgentId,
+    /// Whether it is of a test call.
+    pub test: bool,
     pub kind: FactType,
     pub at: Timestamp,
     pub recorded_at: Timestamp,
@@ -58,6 +60,7 @@ struct PlacedRow {
     sequence: i64,
     /// The agent is the call's, which is in the data.
     agent_id: Option<AgentId>,
+    test: bool,
     kind: FactType,
     at: Timestamp,
     recorded_at: Timestamp,
@@ -120,7 +123,9 @@ pub async fn between(
                 PlacedRow,
                 r#"/* db::call_facts::between */ SELECT organization_id,
                     position::text AS "transaction!", call_id, sequence,
-                    (data #>> '{call,agent_id}')::uuid AS "agent_id: AgentId", type AS kind, at,
+                    (data #>> '{call,agent_id}')::uuid AS "agent_id: AgentId",
+                    (SELECT c.test FROM calls c WHERE c.organization_id = call_facts.organization_id
+                        AND c.id = call_facts.call_id) AS "test!", type AS kind, at,
                     recorded_at, data AS "data: Json<Box<RawValue>>"
                 FROM call_facts
                 WHERE organization_id = $1
@@ -166,7 +171,9 @@ pub async fn news(
                 PlacedRow,
                 r#"/* db::call_facts::news */ SELECT f.organization_id,
                     f.position::text AS "transaction!", f.call_id, f.sequence,
-                    (f.data #>> '{call,agent_id}')::uuid AS "agent_id: AgentId", f.type AS kind,
+                    (f.data #>> '{call,agent_id}')::uuid AS "agent_id: AgentId",
+                    (SELECT c.test FROM calls c WHERE c.organization_id = f.organization_id
+                        AND c.id = f.call_id) AS "test!", f.type AS kind,
                     f.at, f.recorded_at, f.data AS "data: Json<Box<RawValue>>"
                 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[])
                     AS r (organization_id, transaction, call_id, sequence)
@@ -204,6 +211,7 @@ impl PlacedRow {
                 sequence: self.sequence,
             },
             agent_id,
+            test: self.test,
             kind: self.kind,
             at: self.at,
             recorded_at: self.recorded_at,

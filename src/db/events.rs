@@ -24,6 +24,8 @@ pub struct EventRow {
 pub struct Filter {
     /// Only of calls of these agents; `None`: all, and those about no call.
     pub agents: Option<Vec<AgentId>>,
+    /// Only of test calls.
+    pub test_only: bool,
     /// Only these types; empty: all.
     pub types: Vec<String>,
 }
@@ -70,6 +72,7 @@ pub async fn after(
                         AND f.position < pg_snapshot_xmin(pg_current_snapshot())
                         AND f.recorded_at >= $5
                         AND ($6::uuid[] IS NULL OR c.agent_id = ANY ($6))
+                        AND (NOT $9 OR c.test)
                         AND ($7::text[] = '{}' OR f.type = ANY ($7))
                     ORDER BY f.position, f.call_id, f.sequence LIMIT $8)
                     UNION ALL
@@ -80,7 +83,7 @@ pub async fn after(
                         AND (o.position, o.id, 0::bigint) > ($2::text::xid8, $3, $4)
                         AND o.position < pg_snapshot_xmin(pg_current_snapshot())
                         AND o.at >= $5
-                        AND $6::uuid[] IS NULL
+                        AND $6::uuid[] IS NULL AND NOT $9
                         AND ($7::text[] = '{}' OR o.type = ANY ($7))
                     ORDER BY o.position, o.id LIMIT $8)
                 ) events
@@ -92,7 +95,8 @@ pub async fn after(
                 since as Timestamp,
                 agents.as_deref(),
                 &filter.types,
-                limit
+                limit,
+                filter.test_only
             )
             .fetch_all(&db.pool),
         )

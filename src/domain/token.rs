@@ -87,13 +87,13 @@ impl Scope {
             Self::CallsRead
             | Self::CallsCreate
             | Self::CallsEnd
-            | Self::WebhooksRead
             | Self::AgentsRead
             | Self::AccountsRead
             | Self::AccountsWrite
             | Self::TokensRead
             | Self::TokensWrite => true,
-            Self::WebhooksWrite
+            Self::WebhooksRead
+            | Self::WebhooksWrite
             | Self::AgentsWrite
             | Self::MembersRead
             | Self::MembersWrite

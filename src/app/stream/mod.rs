@@ -55,6 +55,8 @@ const MOST_READERS: usize = 256;
 pub struct StreamEvent {
     pub position: Position,
     pub agent_id: AgentId,
+    /// Whether it is of a test call.
+    pub test: bool,
     pub kind: FactType,
     pub recorded_at: Timestamp,
     /// The envelope, as webhooks carry it: JSON, on one line.
@@ -79,6 +81,7 @@ impl StreamEvent {
         Ok(Self {
             position: fact.position,
             agent_id: fact.agent_id,
+            test: fact.test,
             kind: fact.kind,
             recorded_at: fact.recorded_at,
             envelope: serde_json::to_string(&envelope)

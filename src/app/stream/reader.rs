@@ -24,6 +24,8 @@ const PAGE: i64 = 200;
 pub struct Filter {
     /// The only agents that the caller may see; `None`: all.
     pub visible_agents: Option<Vec<AgentId>>,
+    /// Whether the caller may see test calls alone.
+    pub test_only: bool,
     /// Empty: all.
     pub agents: Vec<AgentId>,
     /// Empty: all.
@@ -34,6 +36,7 @@ impl Filter {
     fn lets(&self, event: &StreamEvent) -> bool {
         let visible = self.visible_agents.as_ref();
         visible.is_none_or(|agents| agents.contains(&event.agent_id))
+            && (event.test || !self.test_only)
             && (self.agents.is_empty() || self.agents.contains(&event.agent_id))
             && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
     }

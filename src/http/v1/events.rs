@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         Error, OrgScope, Result,
-        token::Scope,
+        token::{Environment, Scope},
         webhook::{
             endpoint::event_problem,
             envelope::{Envelope, event_id},
@@ -86,6 +86,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     }
     let filter = Filter {
         agents: identity.caller.agent_ids.clone(),
+        test_only: identity.caller.environment == Environment::Test,
         types,
     };
     let (db, scope) = (&state.app.db, identity.scope);

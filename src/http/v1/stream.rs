@@ -17,7 +17,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use crate::{
     app::stream::{self, Filter, Item, Reader, StreamEvent},
     domain::{
-        AgentId, Error, ErrorCode, Result, call::FactType, position::StreamCursor, token::Scope,
+        AgentId, Error, ErrorCode, Result,
+        call::FactType,
+        position::StreamCursor,
+        token::{Environment, Scope},
     },
     http::{
         HttpState,
@@ -84,6 +87,7 @@ async fn open(state: &HttpState, incoming: &Incoming) -> Result<Open> {
     let timeout = seconds(&query, "timeout", 0, LONGEST)?;
     let filter = Filter {
         visible_agents: identity.caller.agent_ids.clone(),
+        test_only: identity.caller.environment == Environment::Test,
         agents: parsed_all::<AgentId>(&query, "agent_id", "must be a UUID")?,
         kinds: parsed_all::<FactType>(&query, "type", "must be a type of event")?,
     };

@@ -218,6 +218,17 @@ async fn filters_and_the_tokens_agents_let_through_what_they_say() {
     let list = app.client.get("/api/v1/calls").await.json();
     let cursor = list["stream_cursor"].as_str().expect("a cursor");
     app.place_answered().await;
+    // What a transaction of any database may still come before is told later.
+    let path = format!("/api/v1/stream?timeout=0&after={cursor}");
+    let told = || async {
+        app.client
+            .get(&path)
+            .await
+            .text
+            .matches("\nevent: event_")
+            .count()
+    };
+    wait_for("the events", told, |count| *count == 3).await;
     let all = &app.tenant.token;
     let (agent, nobody) = (app.tenant.agent_id, app.stranger.agent_id);
     for (token, filter, count) in [
@@ -261,6 +272,41 @@ async fn filters_and_the_tokens_agents_let_through_what_they_say() {
         .send(Method::GET, "/api/v1/stream", &headers, "")
         .await;
     assert_eq!(refused.json()["code"], "CURSOR_INVALID");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_token_is_told_of_test_calls_alone() {
+    let app = TestApp::by_hand().await;
+    let scopes = [Scope::CallsRead, Scope::CallsCreate];
+    let token = app.token(Environment::Test, &scopes, None).await;
+    let test = app.client.with_token(Some(&token));
+    let list = app.client.get("/api/v1/calls").await.json();
+    let cursor = list["stream_cursor"].as_str().expect("a cursor");
+    app.place_answered().await;
+    let path = format!("/api/v1/stream?timeout=0&after={cursor}");
+    let streamed = || async {
+        test.get(&path)
+            .await
+            .text
+            .matches("\nevent: event_")
+            .count()
+    };
+    let pulled = || async { test.get("/api/v1/events").await.json()["items"].clone() };
+    assert_eq!(streamed().await, 0);
+    assert_eq!(pulled().await, json!([]));
+
+    let body = json!({"agent_id": app.tenant.agent_id, "to": "+15550101"});
+    let placed = test.post("/api/v1/calls", &body).await.json();
+    let id = placed["id"].as_str().expect("an id");
+    app.wait_for_status(id, "in-progress").await;
+
+    // What a transaction of any database may still come before is told later.
+    wait_for("the stream", streamed, |count| *count == 3).await;
+    let all = |events: &serde_json::Value| events.as_array().is_some_and(|all| all.len() == 3);
+    let pulled = wait_for("the events", pulled, all).await;
+    let pulled = pulled.as_array().expect("events");
+    assert!(pulled.iter().all(|event| event["call_id"] == id));
     app.stop().await;
 }
 

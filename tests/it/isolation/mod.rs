@@ -112,12 +112,20 @@ const FOR_ALL: &[(&str, &str)] = &[
         "all that this node listens to, by pairs with their organisations",
     ),
     (
-        "db::tokens::record_uses",
-        "when tokens were used, by pairs with their organisations",
+        "db::call_facts::news",
+        "what is new for every organisation with readers on this node, each after its place",
     ),
     (
-        "db::provider_accounts::managed::record_heard",
-        "when providers reported, by pairs with their organisations",
+        "db::tokens::in_force",
+        "tokens whose readers are connected, by pairs with their organisations",
+    ),
+    (
+        "db::gateway_leases::missing",
+        "which gateways nobody is connected to",
+    ),
+    (
+        "db::gateway_leases::renew",
+        "all gateways that this node holds, by pairs with their organisations",
     ),
     // Keeping house by age, whoever it is of; nothing is told.
     ("db::listeners::purge", "leases that ran out long ago"),
@@ -136,6 +144,10 @@ const FOR_ALL: &[(&str, &str)] = &[
     (
         "db::audit_seals::organizations",
         "the operator's audit goes over every organisation",
+    ),
+    (
+        "function keep_attempt_partitions",
+        "a day's attempts are moved to its partition, whoever they are of",
     ),
     // How much waits, for the operator; numbers alone are told.
     ("db::jobs::lag", "how many jobs wait, and since when"),

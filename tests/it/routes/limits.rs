@@ -87,7 +87,7 @@ async fn a_used_up_quota_refuses_no_end_and_no_read() {
         let call = app.place_answered().await;
         let names = Names::of(&app.client, &app.tenant, call).await;
         let headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
-        let (path, body) = (operation.url(&names), operation.body(&names));
+        let (path, body) = (operation.url_that_ends(&names), operation.body(&names));
         let reply = tenant
             .send(operation.method.clone(), &path, &headers, &body)
             .await;
@@ -235,7 +235,7 @@ async fn drop_in_routes_refuse_a_call_too_many_in_their_own_style() {
             ..Names::all("")
         };
         let headers: Vec<(&str, &str)> = operation.headers().into_iter().collect();
-        let (path, body) = (operation.url(&names), operation.body(&names));
+        let (path, body) = (operation.url_that_ends(&names), operation.body(&names));
         let reply = app
             .client
             .send(operation.method.clone(), &path, &headers, &body)

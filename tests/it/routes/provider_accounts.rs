@@ -133,7 +133,7 @@ async fn credentials_that_do_not_hold_are_not_stored() {
     assert_eq!(malformed.json()["errors"][0]["pointer"], "/credentials");
     let body = json!({
         "provider": "twilio", "external_id": external_id, "credentials": credentials,
-        "api_base_url": "http://127.0.0.1:9", "simulated": true,
+        "api_base_url": "http://127.0.0.1:2", "simulated": true,
     });
     is_refused(
         &app.client.post(PATH, &body).await,
@@ -345,7 +345,7 @@ async fn a_server_without_a_simulator_connects_no_simulated_account() {
     let body = |simulated: bool| {
         json!({
             "provider": "twilio", "external_id": "AC1", "credentials": {"auth_token": "x"},
-            "api_base_url": "http://127.0.0.1:9", "simulated": simulated,
+            "api_base_url": "http://127.0.0.1:2", "simulated": simulated,
         })
     };
     for (simulated, pointer) in [(true, "/simulated"), (false, "/api_base_url")] {

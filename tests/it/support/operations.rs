@@ -256,7 +256,7 @@ impl Operation {
             "connect_provider_account" => json!({
                 "provider": "twilio", "external_id": names.account_sid,
                 "credentials": {"auth_token": names.auth_token},
-                "api_base_url": "http://127.0.0.1:9", "simulated": true,
+                "api_base_url": "http://127.0.0.1:2", "simulated": true,
             }),
             "rotate_provider_account" => json!({"credentials": {"auth_token": names.auth_token}}),
             "create_phone_number" => json!({
