@@ -334,6 +334,7 @@ mod tests {
             .map(|scope| scope.as_str())
             .collect();
         let expected = [
+            "webhooks:read",
             "webhooks:write",
             "agents:write",
             "members:read",
