@@ -238,7 +238,10 @@ impl Pgbench {
         let list = statements
             .list
             .replace("$1", &quoted(&few.organization_id))
-            .replace("$2", "51");
+            .replace("$2", "51")
+            // The statistics put parameters in the place of the constants.
+            .replace("$3", "true")
+            .replace("$4", "true");
         self.write("list.sql", &format!("{list};\n"))?;
         let id = "('{prefix}' || lpad(to_hex(:n::bigint), 12, '0'))";
         let find = statements

@@ -78,8 +78,6 @@ async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> R
         return Ok(());
     }
     protection::measure(stand, times, report).await?;
-    say("  other tenants' ids");
-    isolation::measure(stand, report).await?;
     say("  ends at each provider");
     providers::measure(stand, report).await?;
     say("  starts, statements, one call ended by many");
@@ -97,6 +95,8 @@ async fn every_sample(stand: &mut Stand, times: Times, report: &mut Report) -> R
         }
     }
     one_by_many(stand, report).await?;
+    say("  other tenants' ids");
+    isolation::measure(stand, report).await?;
     let memory = machine::resident_kib(stand.server.running.pid)?;
     report.add("7.after", mebibytes(memory)?, false);
     let received = u32::try_from(ends::received(stand).await?)?;
