@@ -38,7 +38,7 @@
 //! | its imitation | `simulator/twilio/` |
 //! | any SQL touching table T | `db/T.rs`, `db/T/` |
 //! | how a connection to the database is kept between statements | `db/connections.rs` |
-//! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
+//! | the one statement by which a call changes | `db/calls/apply.rs`, `migrations/0031_value_rules_in_domains.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
 //! | what a token may do, and what its maker may give | `domain/token.rs`, `domain/grant.rs` |
 //! | what an agent may say, and whom it may call | `domain/agent.rs` |
