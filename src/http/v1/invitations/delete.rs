@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 
 use crate::{
-    app::{actor::By, invitations},
+    app::invitations,
     domain::{InvitationId, Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
 };
@@ -30,10 +30,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::MembersWrite).await?;
     let id = incoming.param("invitation_id").parse();
     let id: InvitationId = id.map_err(|_| invitations::not_found())?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     invitations::revoke(&state.app, by, id).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use crate::{
     app::{
-        actor::{self, By},
+        actor,
         members::{self, Wanted},
     },
     domain::{PersonId, Result, token::Scope},
@@ -47,10 +47,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let person_id = id.ok_or_else(members::not_found)?;
     let app = state.app.clone();
     in_own_task(state, "remove a member", async move {
-        let by = By {
-            scope: identity.scope,
-            actor: &identity.actor,
-        };
+        let by = identity.by();
         let role = None;
         let wanted = Wanted { person_id, role };
         members::change(&app, by, &identity.caller, wanted).await?;

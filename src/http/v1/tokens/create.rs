@@ -7,10 +7,7 @@ use serde::Deserialize;
 
 use super::view::TokenView;
 use crate::{
-    app::{
-        actor::By,
-        tokens::{self, Wanted},
-    },
+    app::tokens::{self, Wanted},
     domain::{
         AgentId, Result, Timestamp,
         grant::{MOST_SOURCES, Sources},
@@ -103,10 +100,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let (row, text) = tokens::create(&app, by, &by_whom.caller, wanted).await?;
         let answer = Answer::json(StatusCode::CREATED, &TokenView::of(&row, Some(&text)));
         Ok(answer.at(format!("/api/v1/tokens/{}", row.id)))

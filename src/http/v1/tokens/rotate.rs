@@ -6,10 +6,7 @@ use time::Duration;
 
 use super::{not_found, view::TokenView};
 use crate::{
-    app::{
-        actor::By,
-        tokens::{self, DEFAULT_OVERLAP, MAX_OVERLAP},
-    },
+    app::tokens::{self, DEFAULT_OVERLAP, MAX_OVERLAP},
     domain::{Result, TokenId, token::Scope},
     http::{
         HttpState,
@@ -83,10 +80,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let rotated = tokens::rotate(&app, by, &by_whom.caller, id, overlap).await?;
         let (row, text) = rotated.ok_or_else(not_found)?;
         let answer = Answer::json(StatusCode::CREATED, &TokenView::of(&row, Some(&text)));
