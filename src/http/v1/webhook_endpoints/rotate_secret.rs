@@ -78,8 +78,11 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     }
     let id = caller::id(incoming.param("id"))?;
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
-    let operation = carry_out(state, &identity, id, time::Duration::seconds(overlap));
-    idempotent::once(state, &identity, key, operation).await
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let overlap = time::Duration::seconds(overlap);
+    let operation = async move { carry_out(&task_state, &by_whom, id, overlap).await };
+    let doing = "rotate a webhook endpoint's secret";
+    idempotent::carried_out(state, &identity, key, doing, operation).await
 }
 
 async fn carry_out(
