@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, TokensView, email},
+            people::{TokensView, email, read},
         },
     },
 };
@@ -62,8 +62,7 @@ pub(in crate::http) async fn login(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: Login = parse_json(&incoming.headers, &body)?;
+    let request: Login = read(incoming).await?;
     let shown = Credentials {
         email: email("/email", &request.email)?,
         password: Password::shown(request.password),

@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, TokensView, secret},
+            people::{TokensView, read, secret},
             style::in_own_task,
         },
     },
@@ -57,8 +57,7 @@ pub(in crate::http) async fn refresh(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: RefreshSession = parse_json(&incoming.headers, &body)?;
+    let request: RefreshSession = read(incoming).await?;
     let shown = secret(
         "/refresh_token",
         SecretKind::Refresh,
