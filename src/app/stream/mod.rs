@@ -28,7 +28,7 @@ use crate::{
     domain::{
         AgentId, Error, ErrorCode, OrgScope, OrganizationId, Result, Timestamp, TokenId,
         call::FactType,
-        position::{Position, StreamCursor},
+        position::{EventCursor, Position},
         token::Caller,
         webhook::{
             envelope::{Envelope, event_id},
@@ -90,8 +90,8 @@ impl StreamEvent {
     }
 
     /// The place after this event.
-    pub fn cursor(&self) -> StreamCursor {
-        StreamCursor {
+    pub fn cursor(&self) -> EventCursor {
+        EventCursor {
             position: self.position,
             given_at: self.recorded_at,
         }
@@ -171,7 +171,7 @@ pub async fn read(
     app: &App,
     caller: &Caller,
     scope: OrgScope,
-    from: Option<StreamCursor>,
+    from: Option<EventCursor>,
     filter: Filter,
 ) -> Result<Reader> {
     if let Some(token) = caller.token_id() {
