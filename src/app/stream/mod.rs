@@ -236,8 +236,9 @@ pub async fn read(
 
 /// Reads what is new for as long as somebody reads.
 async fn keep_looking(app: &App) {
+    let tasks = &app.ambient.tasks;
     let mut tokens_seen = tokio::time::Instant::now();
-    while app.feed.is_wanted() {
+    while !tasks.is_stopping() && app.feed.is_wanted() {
         let full = failing("read what is new", look(app).await).unwrap_or(false);
         if tokens_seen.elapsed() >= TOKENS_EVERY {
             tokens_seen = tokio::time::Instant::now();
@@ -248,9 +249,11 @@ async fn keep_looking(app: &App) {
             continue;
         }
         tokio::select! {
-            () = app.ambient.tasks.stopping() => return,
+            () = tasks.stopping() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = app.db.wake().facts() => tokio::time::sleep(GATHER).await,
+            () = app.db.wake().facts() => {
+                tasks.stopped_within(GATHER).await;
+            }
             () = app.feed.came.notified() => {}
         }
     }
