@@ -16,7 +16,7 @@ use crate::support::{
     wait::wait_for,
 };
 
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A client without a token.
 pub(super) fn nobody(app: &TestApp) -> TestClient {

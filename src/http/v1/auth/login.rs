@@ -43,7 +43,7 @@ impl Members for Login {
     post, path = "/api/v1/auth/login", tag = "People", operation_id = "login",
     request_body(content = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"})),
     responses(
-        (status = 200, description = "Logged in", body = TokensView<'static>),
+        (status = 200, description = "Logged in", body = TokensView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`LOGIN_FAILED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),

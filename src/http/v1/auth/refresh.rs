@@ -39,7 +39,7 @@ impl Members for RefreshSession {
     post, path = "/api/v1/auth/refresh", tag = "People", operation_id = "refresh",
     request_body(content = RefreshSession, example = json!({"refresh_token": "ohr_…"})),
     responses(
-        (status = 200, description = "Goes on", body = TokensView<'static>),
+        (status = 200, description = "Goes on", body = TokensView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),

@@ -72,7 +72,7 @@ impl Members for CreateToken {
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = CreateToken, example = json!({"name": "dialer", "scopes": ["calls:read", "calls:create", "calls:end"]})),
     responses(
-        (status = 201, description = "Made; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The token"))),
+        (status = 201, description = "Made; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The token"), ("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`, `ACCOUNT_NOT_VERIFIED`, `GRANT_EXCEEDED`", body = Problem, content_type = "application/problem+json"),

@@ -45,7 +45,7 @@ impl Members for RotateToken {
     ),
     request_body(content = RotateToken, example = json!({"overlap_seconds": 3600})),
     responses(
-        (status = 201, description = "The new token; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The new token"))),
+        (status = 201, description = "The new token; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The new token"), ("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`, `ACCOUNT_NOT_VERIFIED`, `GRANT_EXCEEDED`", body = Problem, content_type = "application/problem+json"),

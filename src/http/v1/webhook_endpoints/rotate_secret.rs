@@ -47,7 +47,7 @@ impl Members for RotateSecret {
     params(("id" = String, Path, description = "The endpoint's id"), ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = RotateSecret, example = json!({"overlap_seconds": 3600})),
     responses(
-        (status = 200, description = "The endpoint with its new secret", body = EndpointView<'static>),
+        (status = 200, description = "The endpoint with its new secret", body = EndpointView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
