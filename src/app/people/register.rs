@@ -161,7 +161,8 @@ pub struct ByOperator {
     pub password: Password,
 }
 
-/// Makes somebody a member with this role; an address that has an account keeps name and password.
+/// Makes somebody a member with this role; an address that its owner has confirmed keeps name and
+/// password.
 ///
 /// # Errors
 /// `VALIDATION_FAILED` (name), `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.

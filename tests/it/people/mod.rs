@@ -5,6 +5,7 @@ mod attempts;
 mod load;
 mod members;
 mod sessions;
+mod takeovers;
 
 use onhook::domain::role::Role;
 use reqwest::Method;
