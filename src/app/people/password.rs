@@ -1,7 +1,9 @@
 //! Changing a password, and setting one by mail.
 
 use super::{
-    App, PersonByToken, Visitor, count_mail, count_try, link_invalid, mailbox,
+    App, PersonByToken, Visitor, count_mail, count_try, link_invalid,
+    log_in::forget_guesses,
+    mailbox,
     mails::{self, Purpose, sealed},
     needs_mail,
     sessions::end_begun_meanwhile,
@@ -77,6 +79,7 @@ pub async fn reset(
         .await?
         .ok_or_else(link_invalid)?;
     end_begun_meanwhile(app, person_id, None, "password_changed").await?;
+    forget_guesses(app, &email).await?;
     visitor
         .record(app, person_id, "person.reset_password")
         .await
