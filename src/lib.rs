@@ -22,7 +22,7 @@
 //! | what the owner of a webhook endpoint can do | `app/webhook_endpoints/` |
 //! | what was sent, and sending it again | `db/delivery_log.rs`, `app/webhook_endpoints/replay.rs` |
 //! | the types of events, and their examples | `domain/webhook/event.rs`, `http/webhook_catalogue.rs` |
-//! | an organisation's events in their order | `db/events.rs`, `domain/webhook/position.rs` |
+//! | an organisation's events in their order | `db/events.rs`, `domain/position.rs` |
 //! | an event that is about no call | `app/organization_events.rs` |
 //! | how live streams are fed, and from where one goes on | `app/stream/`, `domain/position.rs`, `http/v1/stream.rs` |
 //! | why a call ended, in words | `domain/call/why.rs` |

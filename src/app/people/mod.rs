@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+pub(super) use access::identify_anew;
 pub use access::{PersonByToken, identify, organization_not_found, recognise, rotate_key};
 
 /// As long as tokens are remembered: what was ended is in force on every node by then.

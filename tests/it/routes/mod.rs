@@ -18,6 +18,7 @@ mod limits;
 mod list_plan;
 mod local_mode;
 mod main_job;
+mod not_stored;
 mod operations;
 mod provider_accounts;
 mod sessions;
