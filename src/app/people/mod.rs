@@ -25,7 +25,9 @@ use crate::{
     },
 };
 
-pub use access::{PersonByToken, identify, organization_not_found, recognise, rotate_key};
+pub use access::{
+    PersonByToken, identify, key_context, organization_not_found, recognise, rotate_key,
+};
 
 /// As long as tokens are remembered: what was ended is in force on every node by then.
 const REMEMBERED: Duration = Duration::from_secs(2);
