@@ -1,8 +1,7 @@
 //! `onhook serve` as a child process on a port of its own, with everything else in the test.
 
-use std::{collections::BTreeMap, fs::File, net::TcpListener, process::Stdio};
+use std::{collections::BTreeMap, fs::File, process::Stdio};
 
-use onhook::ambient::{Entropy, OsEntropy};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
@@ -11,6 +10,7 @@ use tokio::{
 use crate::support::{
     app::{TestApp, variables},
     client::TestClient,
+    ports::free_port,
     wait::wait_for,
 };
 
@@ -107,17 +107,5 @@ impl NodeProcess {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
         (output.status.code(), text)
-    }
-}
-
-/// A port that nobody listens on, below those that the system gives to outgoing connections: while
-/// the node is down, one of these could otherwise take its port.
-fn free_port() -> u16 {
-    let chance: &dyn Entropy = &OsEntropy;
-    loop {
-        let port = 16_384 + u16::from_le_bytes(chance.bytes()) % 16_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
