@@ -295,6 +295,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("17.p99", "… p99", "ms", Reported),
     row("17.without", "… p99 without", "ms", Reported),
     row("17.rate", "… rate ÷ without", "ratio", Reported),
+    row("17.failed", "… lists that failed", "", AtMost(0.0)),
     row("17.logins", "… logins", "1/s", Reported),
     row("17.overloaded", "… logins turned away", "", Reported),
     row("webhooks", "events delivered", "", Reported),
