@@ -110,7 +110,7 @@ fn comparable(reply: &Reply, names: &Names) -> (u16, String, Vec<(String, String
         text = text.replace(request_id, "{request}");
     }
     // Where a list's stream goes on: how far all transactions of the database server have come by now.
-    let cursor = serde_json::from_str::<serde_json::Value>(&text)
+    let cursor = serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|body| body["stream_cursor"].as_str().map(str::to_owned));
     if let Some(cursor) = cursor {
