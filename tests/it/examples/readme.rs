@@ -124,5 +124,10 @@ until [ -s .onhook/dev.json ]; do kill -0 $!; sleep 0.2; done
     );
     let errors = answers.iter().filter(|answer| !answer["type"].is_null());
     assert_eq!(errors.count(), 0, "{output:#?}");
+    let log = std::fs::read_to_string(format!("{folder}/dev.log")).expect("a log");
+    assert!(
+        !log.contains("still open"),
+        "it does not stop by itself: {log}"
+    );
     std::fs::remove_dir_all(&folder).expect("removed");
 }
