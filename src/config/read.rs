@@ -117,7 +117,7 @@ impl Reading {
         let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
         let proxies = self.optional(
             "ONHOOK_TRUSTED_PROXIES",
-            "must be addresses and networks separated by commas, for example 10.0.0.0/8,::1",
+            "must be addresses and networks, not everybody's, separated by commas: 10.0.0.0/8,::1",
             TrustedProxies::parse,
         );
         let local = self.local_organization(listen);

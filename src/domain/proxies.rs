@@ -17,10 +17,12 @@ pub struct TrustedProxies(Sources);
 
 impl TrustedProxies {
     /// Reads addresses and networks in CIDR notation, separated by commas; `None` when one is
-    /// neither.
+    /// neither, or everybody: then what a client makes up would be believed.
     pub fn parse(text: &str) -> Option<Self> {
         let networks: Vec<String> = text.split(',').map(|net| net.trim().to_owned()).collect();
-        Sources::parse(&networks).ok().map(Self)
+        let everybody = networks.iter().any(|net| net.ends_with("/0"));
+        let sources = Sources::parse(&networks).ok();
+        sources.filter(|_| !everybody).map(Self)
     }
 
     /// The client of a request that `peer` brings: of those that the chain of trusted proxies names,
@@ -130,9 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_address_nor_network_is_no_list_of_proxies() {
+    fn what_is_neither_address_nor_network_or_is_everybody_is_no_list_of_proxies() {
         assert!(TrustedProxies::parse("127.0.0.1,::1").is_some());
-        for bad in ["", "10.0.0.0/8,", "proxy.internal", "10.0.0.0/33", "*"] {
+        for bad in [
+            "",
+            "10.0.0.0/8,",
+            "proxy.internal",
+            "10.0.0.0/33",
+            "*",
+            "::/0",
+        ] {
             assert_eq!(TrustedProxies::parse(bad), None, "{bad}");
         }
     }

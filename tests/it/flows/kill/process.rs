@@ -27,7 +27,13 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts a node on the test's database and waits until it answers.
     pub async fn start(app: &TestApp) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+        Self::start_with(app, &[]).await
+    }
+
+    /// As [`NodeProcess::start`], with these variables changed.
+    pub async fn start_with(app: &TestApp, changes: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
         let mut variables = variables(&app.database.url);
         for (name, value) in [
             ("ONHOOK_LISTEN", address.clone()),
@@ -36,8 +42,11 @@ impl NodeProcess {
         ] {
             variables.insert(name.to_owned(), value);
         }
+        for (name, value) in changes {
+            variables.insert((*name).to_owned(), (*value).to_owned());
+        }
         let name = app.tenant.organization_id;
-        let path = format!("{}/node-{name}.log", env!("CARGO_TARGET_TMPDIR"));
+        let path = format!("{}/node-{name}-{port}.log", env!("CARGO_TARGET_TMPDIR"));
         let mut node = Self {
             client: TestClient::new(&format!("http://{address}"), Some(&app.tenant.token)),
             variables,
@@ -47,6 +56,11 @@ impl NodeProcess {
         node.spawn();
         node.wait_until_ready().await;
         node
+    }
+
+    /// Changes a variable for what is started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Starts the program; it does not answer yet.
