@@ -85,7 +85,8 @@ pub(in crate::http) async fn access_log(
     response
 }
 
-/// How urgent a request is: ending calls and what tells of one call come before the rest.
+/// How urgent a request is: ending calls and what tells of one call come before the rest, and that
+/// before what strangers may ask.
 fn urgency(method: &Method, route: &str) -> Urgency {
     match route {
         "/api/v1/calls/{id}" if method == Method::GET => Urgency::Safety,
@@ -97,6 +98,11 @@ fn urgency(method: &Method, route: &str) -> Urgency {
         | "/callbacks/{provider}/{account_id}/calls/{call_id}"
         | "/callbacks/{provider}/{account_id}"
         | "/readyz" => Urgency::Safety,
+        "/api/v1/auth/login"
+        | "/api/v1/auth/register"
+        | "/api/v1/auth/verify-email"
+        | "/api/v1/auth/password/forgot"
+        | "/api/v1/auth/password/reset" => Urgency::Stranger,
         _ => Urgency::Ordinary,
     }
 }
