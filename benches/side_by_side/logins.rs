@@ -36,7 +36,7 @@ struct Tried {
 /// Takes the sample.
 pub(crate) async fn measure(stand: &Stand, times: Times, report: &mut Report) -> Result<()> {
     say("  lists, while a hundred log in");
-    let without = lists(stand, times).await?;
+    let before = lists(stand, times).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     let office = Ipv4Addr::new(127, 0, 18, OFFICES.fetch_add(1, Ordering::Relaxed));
@@ -57,6 +57,13 @@ pub(crate) async fn measure(stand: &Stand, times: Times, report: &mut Report) ->
         tried.refused += done.refused;
         tried.overloaded += done.overloaded;
     }
+    // The better one: right after a start, the first lists are slow for other reasons.
+    let after = lists(stand, times).await?;
+    let without = if after.percentile(99) < before.percentile(99) {
+        after
+    } else {
+        before
+    };
     let disturbed = without.seen.disturbed() || beside.seen.disturbed();
     let seconds = times.list.saturating_sub(load::WARM_UP).as_secs_f64();
     for (row, value) in [
