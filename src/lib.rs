@@ -46,6 +46,7 @@
 //! | how credentials are tried before they are stored | `http/v1/provider_accounts/probe.rs` |
 //! | how old rows get a new key | `app/resealing.rs` |
 //! | who is calling | `app/callers.rs`, `app/people/access.rs`, `http/extract/mod.rs` |
+//! | whose address counts behind a proxy | `domain/proxies.rs`, `http/layers/access_log.rs` |
 //! | what a role may do, who may give it | `domain/role.rs` |
 //! | how somebody logs in, goes on, is thrown out | `app/people/log_in.rs`, `db/sessions.rs` |
 //! | how often strangers may try | `domain/throttle.rs`, `migrations/0014_people.sql` |

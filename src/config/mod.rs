@@ -11,7 +11,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
-    domain::OrganizationId,
+    domain::{OrganizationId, proxies::TrustedProxies},
     telemetry::log::Format,
 };
 
@@ -64,6 +64,7 @@ pub struct Http {
     pub end_wait: Duration,
     pub agent_end_wait: Duration,
     pub max_connections: usize,
+    pub trusted_proxies: TrustedProxies,
     /// Local mode: requests to the session routes without a token act as this organisation. Only
     /// with `listen` on loopback.
     pub local_organization: Option<OrganizationId>,

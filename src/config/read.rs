@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
-    domain::OrganizationId,
+    domain::{OrganizationId, proxies::TrustedProxies},
     telemetry::log::Format,
 };
 
@@ -93,6 +93,11 @@ impl Reading {
         let end = self.seconds("ONHOOK_END_WAIT_SECONDS", 0, 30);
         let agent_end = self.seconds("ONHOOK_AGENT_END_WAIT_SECONDS", 0, 30);
         let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
+        let proxies = self.optional(
+            "ONHOOK_TRUSTED_PROXIES",
+            "must be addresses and networks, not everybody's, separated by commas: 10.0.0.0/8,::1",
+            TrustedProxies::parse,
+        );
         let local = self.local_organization(listen);
         Some(Http {
             listen: listen?,
@@ -101,6 +106,7 @@ impl Reading {
             end_wait: end?,
             agent_end_wait: agent_end?,
             max_connections: most?,
+            trusted_proxies: proxies.unwrap_or_default(),
             local_organization: local,
         })
     }

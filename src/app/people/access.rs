@@ -134,7 +134,7 @@ async fn read(app: &App) -> Result<Known> {
         if let Ok(public) = public {
             known.verifying.insert(row.id, VerifyingKey::new(public));
         }
-        let seed = app.keys.open(&row.seed, &seal_context(row.id))?;
+        let seed = app.keys.open(&row.seed, &key_context(row.id))?;
         let key = SigningKey::from_seed(row.id, &seed)?;
         known.signing.push((row.signs_from, key));
     }
@@ -146,7 +146,7 @@ async fn make_key(app: &App, signs_from: Timestamp, unless_after: Timestamp) -> 
     let seed: [u8; 32] = app.ambient.entropy.bytes();
     let sealed: Sealed = app
         .keys
-        .seal(&seed, &seal_context(id), app.ambient.entropy.as_ref())?;
+        .seal(&seed, &key_context(id), app.ambient.entropy.as_ref())?;
     let row = KeyRow {
         id,
         public: SigningKey::from_seed(id, &seed)?.public().to_vec(),
@@ -157,7 +157,7 @@ async fn make_key(app: &App, signs_from: Timestamp, unless_after: Timestamp) -> 
 }
 
 /// What a key's seed is bound to when it is sealed.
-fn seal_context(id: Uuid) -> String {
+pub fn key_context(id: Uuid) -> String {
     format!("access_token_keys/{id}")
 }
 

@@ -7,6 +7,7 @@ mod concurrent_ends;
 mod events;
 mod incoming;
 mod key_rotation;
+mod key_rotation_restarts;
 mod kill;
 mod notices;
 mod overload;

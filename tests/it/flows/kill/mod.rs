@@ -2,5 +2,5 @@
 //! in the test's process and survive.
 
 mod points;
-mod process;
+pub mod process;
 mod storm;
