@@ -178,9 +178,7 @@ impl Worker {
         self.endpoints
             .saw(delivery.endpoint_id, delivered, took, now);
         if attempt.next == Next::DeadAndDisable {
-            let reason = gone(channel);
-            webhook_deliveries::record_gone(&app.db, scope, &attempt, reason).await?;
-            webhook_endpoints::disabled(app, scope, delivery.endpoint_id, reason, now).await
+            webhook_endpoints::record_gone(app, scope, &attempt, gone(channel)).await
         } else {
             recorded.push(self.attempts.record(app, scope, attempt));
             Ok(())
