@@ -11,6 +11,7 @@ mod kill;
 mod notices;
 mod overload;
 mod provider_faults;
+mod retention;
 mod stream;
 mod webhook_endpoints;
 mod webhooks;
