@@ -4,3 +4,4 @@
 mod points;
 mod process;
 mod storm;
+mod three_days;
