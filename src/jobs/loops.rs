@@ -74,6 +74,8 @@ impl Worker {
             let worker = self.clone();
             drop(tasks.spawn(async move { worker.keep_gateways().await }));
             let worker = self.clone();
+            drop(tasks.spawn(async move { worker.keep_removing().await }));
+            let worker = self.clone();
             drop(tasks.spawn(async move {
                 let what = "keep the partitions of delivery attempts";
                 worker
