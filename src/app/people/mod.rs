@@ -11,6 +11,8 @@ pub mod password;
 pub mod register;
 pub mod sessions;
 
+pub(super) use access::identify_anew;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use moka::future::Cache;

@@ -12,6 +12,7 @@ mod calls_end;
 mod calls_list;
 mod calls_watch;
 mod calls_why;
+mod gone_clients;
 mod idempotency;
 mod injection;
 mod limits;

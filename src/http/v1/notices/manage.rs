@@ -18,6 +18,7 @@ use crate::{
         idempotent,
         v1::{
             finish,
+            style::{done_in_own_task, in_own_task},
             webhook_endpoints::{caller::Caller, check, deliveries::Queued},
         },
     },
@@ -139,8 +140,13 @@ async fn change(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
         enabled: request.enabled,
         ..ChangedEndpoint::default()
     };
-    let row = webhook_endpoints::update(&state.app, by, &place, row.id, &changed).await?;
-    Ok(Answer::json(StatusCode::OK, &NoticeView::of(&row)))
+    let (app, by_whom, id) = (state.app.clone(), identity.clone(), row.id);
+    in_own_task(state, "change a notice", async move {
+        let by = by_whom.by();
+        let row = webhook_endpoints::update(&app, by, &place, id, &changed).await?;
+        Ok(Answer::json(StatusCode::OK, &NoticeView::of(&row)))
+    })
+    .await
 }
 
 /// Delete a notice
@@ -163,8 +169,12 @@ pub(in crate::http) async fn delete(State(state): State<HttpState>, incoming: In
         let identity = incoming.identify(&state, Scope::WebhooksWrite).await?;
         let by = Caller(&identity).by();
         let (place, row) = notices::get(&state.app, by, incoming.param("id")).await?;
-        webhook_endpoints::delete(&state.app, by, &place, row.id).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+        let (app, by_whom) = (state.app.clone(), identity.clone());
+        done_in_own_task(&state, "delete a notice", async move {
+            webhook_endpoints::delete(&app, by_whom.by(), &place, row.id).await?;
+            Ok(())
+        })
+        .await
     }
     .await;
     finish(&incoming, result)
@@ -201,8 +211,10 @@ async fn test(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::WebhooksWrite).await?;
     let body = incoming.body(MOST_BYTES).await?;
     let key = idempotent::key(incoming, &identity, TEST_ROUTE, &body)?;
-    let operation = queue_test(state, &identity, incoming.param("id"));
-    idempotent::once(state, &identity, key, operation).await
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let id = incoming.param("id").to_owned();
+    let operation = async move { queue_test(&task_state, &by_whom, &id).await };
+    idempotent::carried_out(state, &identity, key, "send a test notice", operation).await
 }
 
 async fn queue_test(state: &HttpState, identity: &Identity, id: &str) -> Result<Answer> {

@@ -150,7 +150,7 @@ async fn update_run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer
     let changed = update::read(incoming).await?;
     let place = place(state, incoming, &identity).await?;
     let id = incoming.param("webhook_id");
-    update::answer(state, Caller(&identity), &place, id, &changed).await
+    update::answer(state, Caller(&identity), &place, id, changed).await
 }
 
 /// Delete an agent's webhook

@@ -1,12 +1,18 @@
 //! `DELETE /api/v1/webhook-endpoints/{id}`.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use super::caller::{self, Caller};
 use crate::{
     app::webhook_endpoints::{self, Place, not_found},
     domain::{Result, token::Scope},
-    http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
+    http::{
+        HttpState,
+        answer::Answer,
+        error::Problem,
+        extract::Incoming,
+        v1::{finish, style::done_in_own_task},
+    },
 };
 
 /// Delete a webhook endpoint
@@ -42,8 +48,10 @@ pub(in crate::http::v1) async fn answer(
     id: &str,
 ) -> Result<Answer> {
     let id = caller::id(id)?;
-    let deleted = webhook_endpoints::delete(&state.app, caller.by(), place, id).await?;
-    deleted
-        .then(|| Answer::empty(StatusCode::NO_CONTENT))
-        .ok_or_else(not_found)
+    let (app, by_whom, place) = (state.app.clone(), caller.0.clone(), place.clone());
+    done_in_own_task(state, "delete a webhook endpoint", async move {
+        let deleted = webhook_endpoints::delete(&app, by_whom.by(), &place, id).await?;
+        deleted.then_some(()).ok_or_else(not_found)
+    })
+    .await
 }

@@ -104,8 +104,10 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     };
     let id = caller::id(incoming.param("id"))?;
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
-    let operation = carry_out(state, &identity, id, what, Range { from, to });
-    idempotent::once(state, &identity, key, operation).await
+    let range = Range { from, to };
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let operation = async move { carry_out(&task_state, &by_whom, id, what, range).await };
+    idempotent::carried_out(state, &identity, key, "send events again", operation).await
 }
 
 async fn carry_out(

@@ -55,8 +55,9 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let id = caller::id(incoming.param("id"))?;
     let delivery = deliveries::key(incoming.param("event_id"));
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
-    let operation = carry_out(state, &identity, id, delivery);
-    idempotent::once(state, &identity, key, operation).await
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let operation = async move { carry_out(&task_state, &by_whom, id, delivery).await };
+    idempotent::carried_out(state, &identity, key, "send an event again", operation).await
 }
 
 async fn carry_out(

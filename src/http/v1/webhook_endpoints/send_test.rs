@@ -54,8 +54,9 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let body = incoming.body(MOST_BYTES).await?;
     let id = caller::id(incoming.param("id"))?;
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
-    let operation = carry_out(state, &identity, id);
-    idempotent::once(state, &identity, key, operation).await
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let operation = async move { carry_out(&task_state, &by_whom, id).await };
+    idempotent::carried_out(state, &identity, key, "send a test event", operation).await
 }
 
 async fn carry_out(

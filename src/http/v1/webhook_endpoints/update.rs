@@ -16,7 +16,7 @@ use crate::{
         answer::Answer,
         error::Problem,
         extract::{Incoming, MOST_BYTES, Members, parse_json},
-        v1::finish,
+        v1::{finish, style::in_own_task},
     },
 };
 
@@ -84,7 +84,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let changed = read(incoming).await?;
     let caller = Caller(&identity);
     let id = incoming.param("id");
-    answer(state, caller, &caller.place(), id, &changed).await
+    answer(state, caller, &caller.place(), id, changed).await
 }
 
 /// The change that a request asks for.
@@ -99,15 +99,20 @@ pub(in crate::http::v1) async fn answer(
     caller: Caller<'_>,
     place: &Place,
     id: &str,
-    changed: &ChangedEndpoint,
+    changed: ChangedEndpoint,
 ) -> Result<Answer> {
-    let (by, id) = (caller.by(), caller::id(id)?);
-    let row = webhook_endpoints::update(&state.app, by, place, id, changed).await?;
-    let headers = webhook_endpoints::header_names(&state.app, by.scope, &row)?;
-    Ok(Answer::json(
-        StatusCode::OK,
-        &EndpointView::of(&row, headers, None),
-    ))
+    let id = caller::id(id)?;
+    let (app, by_whom, place) = (state.app.clone(), caller.0.clone(), place.clone());
+    in_own_task(state, "change a webhook endpoint", async move {
+        let by = by_whom.by();
+        let row = webhook_endpoints::update(&app, by, &place, id, &changed).await?;
+        let headers = webhook_endpoints::header_names(&app, by.scope, &row)?;
+        Ok(Answer::json(
+            StatusCode::OK,
+            &EndpointView::of(&row, headers, None),
+        ))
+    })
+    .await
 }
 
 impl UpdateWebhookEndpoint {
