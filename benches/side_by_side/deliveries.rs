@@ -2,8 +2,9 @@
 //! same without the dead ones; beside a bare client that posts the same bodies to the same receiver.
 //!
 //! Five organisations have ten receivers each, one of them dead and one slow. All deliveries are due
-//! at once, while the server is running; how late one is counts from then. What is dead accepts the
-//! connection and never answers: that holds a place for longest.
+//! at one instant, while the server is running and after all of them were stored; how late one is
+//! counts from then. What is dead accepts the connection and never answers: that holds a place for
+//! longest.
 
 use std::{
     net::SocketAddr,
@@ -18,6 +19,7 @@ use std::{
 use onhook::{
     ambient::Ambient,
     boot::private_postgres::{Options, PrivatePostgres},
+    domain::Timestamp,
 };
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
@@ -34,8 +36,7 @@ use crate::{
 const ORGANIZATIONS: usize = 5;
 const RECEIVERS: usize = 10;
 
-/// Requests that the bare client has under way: as many as the healthy receivers of one node have
-/// places.
+/// Requests that the bare client has under way.
 const BARE_CLIENTS: usize = 64;
 
 /// How long all healthy receivers may take together.
@@ -138,7 +139,13 @@ async fn round(
     let pid = server.running.pid;
     let idle_kib = machine::resident_kib(pid)?;
     let watch = machine::Watch::start()?;
-    database.run(seed(each)).await?;
+    let due = ambient.now().plus(time_to_store(each));
+    database.run(seed(each, due)).await?;
+    let ahead = due.since(ambient.now());
+    let Ok(ahead) = Duration::try_from(ahead) else {
+        return Err("the deliveries were due before they were stored".into());
+    };
+    tokio::time::sleep(ahead).await;
     let healthy = ORGANIZATIONS * (RECEIVERS - 2) * each;
     let began = Instant::now();
     let mut most_kib = idle_kib;
@@ -223,19 +230,26 @@ async fn found(environment: &Environment, number: usize) -> Result<String> {
     Ok(format!("Bearer {}", text(&founded, "token")?))
 }
 
+/// What storing the deliveries may take: a second for each 2,500 of them, and five.
+fn time_to_store(each: usize) -> time::Duration {
+    let rows = ORGANIZATIONS * RECEIVERS * each;
+    time::Duration::seconds(5 + i64::try_from(rows / 2500).unwrap_or(0))
+}
+
 /// Each organisation's events, about as long as those of calls, and a delivery of each for each of
-/// its receivers, due when this is committed.
-fn seed(each: usize) -> String {
+/// its receivers. The events happen when their deliveries are due.
+fn seed(each: usize, due: Timestamp) -> String {
+    let due = quoted(&due.to_string());
     let data = quoted(&data().to_string());
     format!(
         "WITH event AS (
             INSERT INTO organization_events (organization_id, id, type, at, data)
-            SELECT o.organization_id, gen_random_uuid(), 'webhook.test', clock_timestamp(), {data}::jsonb
+            SELECT o.organization_id, gen_random_uuid(), 'webhook.test', {due}::timestamptz, {data}::jsonb
             FROM organizations o CROSS JOIN generate_series(1, {each})
             RETURNING organization_id, id
         )
         INSERT INTO webhook_deliveries (organization_id, endpoint_id, call_id, sequence, state, due_at, created_at)
-        SELECT e.organization_id, e.id, event.id, 0, 'pending', clock_timestamp(), clock_timestamp()
+        SELECT e.organization_id, e.id, event.id, 0, 'pending', {due}::timestamptz, {due}::timestamptz
         FROM event JOIN webhook_endpoints e ON e.organization_id = event.organization_id;
         ANALYZE webhook_deliveries; ANALYZE organization_events"
     )

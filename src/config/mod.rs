@@ -4,6 +4,7 @@
 
 mod mail;
 mod read;
+mod reading;
 mod variables;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
@@ -14,7 +15,8 @@ use crate::{
     telemetry::log::Format,
 };
 
-pub use read::{Fault, from_environment, from_variables};
+pub use read::{from_environment, from_variables};
+pub use reading::Fault;
 pub use variables::VARIABLES;
 
 /// Everything that a node can be told.

@@ -3,7 +3,7 @@
 
 use time::Duration;
 
-use super::{person::EmailAddress, role::Role};
+use super::{Timestamp, person::EmailAddress, role::Role};
 
 /// How long the link that confirms an address is good.
 pub const VERIFICATION: Duration = Duration::days(3);
@@ -47,6 +47,23 @@ pub enum Occasion<'a> {
         role: Role,
         link: &'a str,
     },
+    /// A receiver of events gets no more of them.
+    ReceiverDisabled(ReceiverDisabled<'a>),
+}
+
+/// A receiver of events that was disabled without being asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiverDisabled<'a> {
+    pub organization: &'a str,
+    /// Its server, without what may be secret: credentials, path and query.
+    pub server: &'a str,
+    /// Why, without a full stop.
+    pub reason: &'a str,
+    pub at: Timestamp,
+    /// Where the API shows it.
+    pub resource: &'a str,
+    /// Whether events of a time can be asked for again.
+    pub replays: bool,
 }
 
 /// Days after which a mail that cannot be sent is given up; by then its link is hardly any good.
@@ -110,6 +127,9 @@ pub fn write(to: &EmailAddress, occasion: Occasion<'_>) -> Mail {
                 role.as_str()
             ),
         ),
+        Occasion::ReceiverDisabled(receiver) => {
+            ("A receiver of events was disabled", receiver.told())
+        }
     };
     Mail {
         to: to.reveal().to_owned(),
@@ -118,9 +138,60 @@ pub fn write(to: &EmailAddress, occasion: Occasion<'_>) -> Mail {
     }
 }
 
+impl ReceiverDisabled<'_> {
+    fn told(&self) -> String {
+        let (organization, server, reason) = (self.organization, self.server, self.reason);
+        let resource = self.resource;
+        let replay = if self.replays {
+            format!(
+                "What happens meanwhile is sent when you ask for it, up to 30 days back; what was \
+                 given up, with {{\"failed_only\": true}}:\n\nPOST {resource}/replay\n\
+                 {{\"from\": \"{}\"}}\n\n",
+                self.at
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "Events of the organisation \"{organization}\" at Onhook are not sent to {server} any \
+             more. {reason}.\n\nWhat was answered:\n\nGET {resource}/deliveries\n\nWhen it takes \
+             events again, enable it:\n\nPATCH {resource}\n{{\"enabled\": true}}\n\n{replay}If nobody needs it, delete \
+             it; nothing else has to be done.\n"
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_told_of_a_receiver_reads_what_to_do() {
+        let to: EmailAddress = "ada@example.com".parse().unwrap();
+        let resource = "https://calls.example.com/api/v1/webhook-endpoints/1";
+        let of = |replays| {
+            let receiver = ReceiverDisabled {
+                organization: "Example",
+                server: "https://example.com",
+                reason: "Every delivery failed for five days",
+                at: Timestamp::from_unix_millis(0),
+                resource,
+                replays,
+            };
+            write(&to, Occasion::ReceiverDisabled(receiver)).text
+        };
+        let text = of(true);
+        for part in [
+            "\"Example\"",
+            "https://example.com ",
+            "five days.",
+            &format!("\nPATCH {resource}\n{{\"enabled\": true}}\n"),
+            &format!("\nPOST {resource}/replay\n{{\"from\": \"1970-01-01T00:00:00.000Z\"}}\n"),
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!of(false).contains("/replay"));
+    }
 
     #[test]
     fn a_mail_says_what_to_do_and_debug_does_not_say_it() {

@@ -49,6 +49,7 @@ impl Attempts {
         if gathering.attempts.len() == 1 {
             let (attempts, of) = (Arc::clone(self), app.clone());
             drop(app.ambient.tasks.spawn(async move {
+                // Also while the node stops: what was attempted is recorded, a few milliseconds later.
                 tokio::time::sleep(GATHER).await;
                 attempts.write(&of, scope).await;
             }));
@@ -61,8 +62,7 @@ impl Attempts {
         for attempts in gathering.attempts.chunks(MOST) {
             let done = webhook_deliveries::record(&app.db, scope, attempts, DISABLE_AFTER).await;
             for id in done.as_deref().unwrap_or_default() {
-                let now = app.ambient.now();
-                let done = webhook_endpoints::disable_failing(app, scope, *id, now).await;
+                let done = webhook_endpoints::disable_failing(app, scope, *id).await;
                 log_failure("disable a webhook endpoint", done);
             }
             log_failure("record deliveries", done);

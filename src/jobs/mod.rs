@@ -14,6 +14,7 @@
 //! | comparison | accounts whose live calls are to be compared with ours | each account about every 50 s |
 //! | listeners | websockets to providers that tell over them, each held by one node | every second |
 //! | partitions | those of the log of attempts, where the node delivers | every hour |
+//! | old rows | deliveries that are over for a month, where the node delivers | every 10 min, 500 ms while there are some |
 //! | gateways | websockets to agents' gateways, each held by one node, and what is due to them | every second, 200 ms |
 //! | mails | mails to people | every second |
 //! | what is over | old sessions, links and keys of people | every minute |
@@ -32,6 +33,7 @@ mod kinds;
 mod listeners;
 mod loops;
 mod mails;
+mod retention;
 mod worker;
 
 use std::{sync::Arc, time::Duration};

@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+pub(super) use access::identify_anew;
 pub use access::{
     PersonByToken, identify, key_context, organization_not_found, recognise, rotate_key,
 };

@@ -10,7 +10,7 @@ mod update;
 
 pub use create::{NewEndpoint, create};
 pub use delete::delete;
-pub use disable::{disable_failing, disabled};
+pub use disable::{disable_failing, record_gone};
 pub use replay::{Again, replay, resend};
 pub use rotate_secret::rotate_secret;
 pub use send_test::send_test;

@@ -6,8 +6,8 @@ pub(super) const STATEMENTS: [Statement; 8] = [
     Statement {
         check: Check {
             name: "an_event_is_queued_for_its_endpoints",
-            says: "every event has a delivery for every endpoint that wants it (ten seconds around \
-                the endpoint's creation, deletion, enabling, disabling and change apart)",
+            says: "every event of the last 29 days has a delivery for every endpoint that wants it (ten \
+                seconds around the endpoint's creation, deletion, enabling, disabling and change apart)",
         },
         sql: "/* db::invariants an_event_is_queued_for_its_endpoints */
             SELECT f.organization_id || '/' || f.call_id || '/' || f.sequence || ' for ' || e.id
@@ -15,6 +15,7 @@ pub(super) const STATEMENTS: [Statement; 8] = [
             JOIN call_facts f ON f.organization_id = e.organization_id
                 AND (e.events = '{}' OR f.type = ANY (e.events))
                 AND f.recorded_at > coalesce(e.wants_since, e.created_at) + interval '10 seconds'
+                AND f.recorded_at > $1::timestamptz - interval '29 days'
                 AND f.recorded_at + interval '10 seconds'
                     < least(coalesce(e.disabled_at, 'infinity'), coalesce(e.deleted_at, 'infinity'))
             JOIN calls c ON c.organization_id = f.organization_id AND c.id = f.call_id

@@ -1,8 +1,10 @@
 //! The queue of deliveries. Rows are written with the facts they deliver (`apply_change`); claimed
 //! in two steps like jobs, in batches.
 
+mod old;
 mod record;
 
+pub use old::{endpoints_with_old, purge};
 pub use record::{Attempt, Next, record, record_gone};
 
 use serde_json::Value;

@@ -1,11 +1,12 @@
 //! How attempts came out, and what that says of their endpoints.
 
 use serde_json::Value;
+use sqlx::types::Json;
 use time::Duration;
 use uuid::Uuid;
 
 use crate::{
-    db::Db,
+    db::{Db, webhook_endpoints::Disabling},
     domain::{CallId, LeaseToken, OrgScope, OrganizationId, Result, Timestamp, WebhookEndpointId},
 };
 
@@ -188,55 +189,67 @@ pub async fn record(
     .await
 }
 
-/// Logs an attempt that was answered with what means that there is no receiver any more, and gives up its delivery and all others that
-/// wait for the same endpoint, which is disabled. First the endpoint's row is locked, as by
-/// [`crate::db::webhook_endpoints::delete`], then the deliveries'.
+/// Logs an attempt whose answer means that there is no receiver any more, and gives up its delivery
+/// and all others that wait for the same endpoint, which is disabled, which is recorded and told of.
+/// First the endpoint's row is locked, as by [`crate::db::webhook_endpoints::delete`], then the
+/// deliveries'. False: it was disabled already.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
-pub async fn record_gone(db: &Db, scope: OrgScope, attempt: &Attempt, reason: &str) -> Result<()> {
-    db.run(
-        "record a delivery attempt",
-        sqlx::query!(
-            "/* db::webhook_deliveries::record_gone */ WITH logged AS (
-                INSERT INTO webhook_attempts (organization_id, endpoint_id, call_id, sequence, attempt,
-                    started_at, duration_millis, response_status, response_body, failure, request_url,
-                    request_headers, response_headers)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15)
-                ON CONFLICT DO NOTHING
-            ), disabled AS (
-                UPDATE webhook_endpoints SET disabled_at = $11, disabled_reason = $16
-                WHERE organization_id = $1 AND id = $2 AND disabled_at IS NULL
-                RETURNING id
-            ), given_up AS (
-                -- What is under way comes to its own end: touching it here could deadlock.
-                UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, closed_at = $11
-                WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM disabled)
-                    AND state = 'pending' AND lease IS NULL
-                RETURNING 1
+pub async fn record_gone(
+    db: &Db,
+    scope: OrgScope,
+    attempt: &Attempt,
+    disabling: &Disabling<'_>,
+) -> Result<bool> {
+    let disabled = db
+        .run(
+            "record a delivery attempt",
+            sqlx::query_scalar!(
+                r#"/* db::webhook_deliveries::record_gone */ WITH logged AS (
+                    INSERT INTO webhook_attempts (organization_id, endpoint_id, call_id, sequence, attempt,
+                        started_at, duration_millis, response_status, response_body, failure, request_url,
+                        request_headers, response_headers)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15)
+                    ON CONFLICT DO NOTHING
+                ), disabled AS (
+                    UPDATE webhook_endpoints SET disabled_at = $11, disabled_reason = $16
+                    WHERE organization_id = $1 AND id = $2 AND disabled_at IS NULL
+                        AND deleted_at IS NULL
+                    RETURNING id
+                ), given_up AS (
+                    -- What is under way comes to its own end: touching it here could deadlock.
+                    UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, closed_at = $11
+                    WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM disabled)
+                        AND state = 'pending' AND lease IS NULL
+                    RETURNING 1
+                ), closed AS (
+                    UPDATE webhook_deliveries
+                    SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $11
+                    WHERE organization_id = $1 AND endpoint_id = $2 AND call_id = $3 AND sequence = $4
+                        AND lease = $12 AND (SELECT count(*) FROM given_up) >= 0
+                )
+                SELECT record_disabling($1, $17) AS "told!" FROM disabled"#,
+                scope.id() as OrganizationId,
+                attempt.endpoint_id as WebhookEndpointId,
+                attempt.call_id as CallId,
+                attempt.sequence,
+                attempt.attempt,
+                attempt.started_at as Timestamp,
+                attempt.duration_millis,
+                attempt.response_status,
+                attempt.response_body,
+                attempt.failure,
+                disabling.act.at as Timestamp,
+                attempt.lease as LeaseToken,
+                attempt.request_url,
+                attempt.request_headers,
+                attempt.response_headers,
+                disabling.reason,
+                Json(disabling) as _
             )
-            UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $11
-            WHERE organization_id = $1 AND endpoint_id = $2 AND call_id = $3 AND sequence = $4
-                AND lease = $12 AND (SELECT count(*) FROM given_up) >= 0",
-            scope.id() as OrganizationId,
-            attempt.endpoint_id as WebhookEndpointId,
-            attempt.call_id as CallId,
-            attempt.sequence,
-            attempt.attempt,
-            attempt.started_at as Timestamp,
-            attempt.duration_millis,
-            attempt.response_status,
-            attempt.response_body,
-            attempt.failure,
-            attempt.finished_at as Timestamp,
-            attempt.lease as LeaseToken,
-            attempt.request_url,
-            attempt.request_headers,
-            attempt.response_headers,
-            reason
+            .fetch_optional(&db.pool),
         )
-        .execute(&db.pool),
-    )
-    .await?;
-    Ok(())
+        .await?;
+    Ok(disabled.is_some())
 }

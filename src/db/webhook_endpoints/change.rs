@@ -1,11 +1,15 @@
 //! A receiver is changed, gets a new secret, or is disabled.
 
-use serde_json::Value;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::{EndpointRow, Stored, Visible};
 use crate::{
     crypto::sealed::Sealed,
-    db::Db,
+    db::{Db, audit_entries::Act, mails::NewMail},
     domain::{
         OrgScope, OrganizationId, Result, Timestamp, WebhookEndpointId, webhook::endpoint::Channel,
     },
@@ -78,7 +82,7 @@ pub async fn update(
                 scope.id() as OrganizationId,
                 id as WebhookEndpointId,
                 visible.channel as Channel,
-                agents.as_deref() as Option<&[uuid::Uuid]>,
+                agents.as_deref() as Option<&[Uuid]>,
                 change.url,
                 change.settings,
                 change.events.as_deref(),
@@ -149,7 +153,7 @@ pub async fn rotate_secret(
                 scope.id() as OrganizationId,
                 id as WebhookEndpointId,
                 visible.channel as Channel,
-                agents.as_deref() as Option<&[uuid::Uuid]>,
+                agents.as_deref() as Option<&[Uuid]>,
                 secret.bytes,
                 secret.key_id,
                 overlap_until as Timestamp
@@ -160,8 +164,8 @@ pub async fn rotate_secret(
     Ok(done.rows_affected() == 1)
 }
 
-/// Disables a receiver that has failed since `failing_before` or earlier, and tells the others of
-/// the organisation by the event `event_id` of `data`. False: it is not so any more.
+/// Disables a receiver that has failed since `failing_before` or earlier, records that and tells of it.
+/// False: it is not so any more.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -169,7 +173,8 @@ pub async fn disable_failing(
     db: &Db,
     scope: OrgScope,
     id: WebhookEndpointId,
-    disabling: Disabling<'_>,
+    failing_before: Timestamp,
+    disabling: &Disabling<'_>,
 ) -> Result<bool> {
     let disabled = db
         .run(
@@ -181,15 +186,13 @@ pub async fn disable_failing(
                         AND disabled_at IS NULL AND failing_since <= $3
                     RETURNING id
                 )
-                SELECT record_organization_event($1, $6, $7, $4, $8, NULL) AS "told!" FROM disabled"#,
+                SELECT record_disabling($1, $6) AS "told!" FROM disabled"#,
                 scope.id() as OrganizationId,
                 id as WebhookEndpointId,
-                disabling.failing_before as Timestamp,
-                disabling.now as Timestamp,
+                failing_before as Timestamp,
+                disabling.act.at as Timestamp,
                 disabling.reason,
-                disabling.event_id,
-                disabling.event_type,
-                disabling.data
+                Json(disabling) as _
             )
             .fetch_optional(&db.pool),
         )
@@ -197,13 +200,68 @@ pub async fn disable_failing(
     Ok(disabled.is_some())
 }
 
-/// Why a receiver is disabled, and how the others are told.
-#[derive(Clone, Copy, Debug)]
+/// How it is told that a receiver is disabled, as the SQL function `record_disabling` reads it: all of
+/// it is written by the statement that disables it.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Disabling<'a> {
-    pub failing_before: Timestamp,
-    pub now: Timestamp,
+    #[serde(skip)]
     pub reason: &'a str,
-    pub event_id: uuid::Uuid,
+    pub event_id: Uuid,
+    /// Of the event to the organisation's other receivers.
     pub event_type: &'a str,
     pub data: &'a Value,
+    #[serde(serialize_with = "written")]
+    pub mails: &'a [NewMail],
+    /// Done at the time of the disabling.
+    pub act: &'a Act,
+}
+
+fn written<S: Serializer>(
+    mails: &[NewMail],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(mails.iter().map(|mail| {
+        let sealed = STANDARD.encode(&mail.sealed.bytes);
+        json!({"id": mail.id, "sealed": sealed, "key_id": mail.sealed.key_id})
+    }))
+}
+
+/// Who is to know that a receiver is disabled, and what they are told of it.
+#[derive(Clone, Debug)]
+pub struct Concerned {
+    pub organization: String,
+    pub channel: Channel,
+    pub url: String,
+    /// Confirmed addresses of owners and admins, at most 100.
+    pub emails: Vec<String>,
+}
+
+/// Who is to know that a receiver is disabled; `None`: there is no such receiver.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn concerned(
+    db: &Db,
+    scope: OrgScope,
+    id: WebhookEndpointId,
+) -> Result<Option<Concerned>> {
+    db.run(
+        "find whom a webhook endpoint concerns",
+        sqlx::query_as!(
+            Concerned,
+            r#"/* db::webhook_endpoints::concerned */ SELECT o.name AS organization,
+                e.channel AS "channel: Channel", e.url, ARRAY(
+                    SELECT p.email FROM members m JOIN people p ON p.id = m.person_id
+                    WHERE m.organization_id = $1 AND m.role IN ('owner', 'admin')
+                        AND p.email_verified_at IS NOT NULL
+                    ORDER BY m.created_at, m.person_id LIMIT 100
+                ) AS "emails!"
+            FROM webhook_endpoints e JOIN organizations o ON o.organization_id = $1
+            WHERE e.organization_id = $1 AND e.id = $2 AND e.deleted_at IS NULL"#,
+            scope.id() as OrganizationId,
+            id as WebhookEndpointId
+        )
+        .fetch_optional(&db.pool),
+    )
+    .await
 }

@@ -2,7 +2,9 @@
 
 mod change;
 
-pub use change::{Change, Disabling, disable_failing, rotate_secret, set_settings, update};
+pub use change::{
+    Change, Concerned, Disabling, concerned, disable_failing, rotate_secret, set_settings, update,
+};
 
 use serde_json::Value;
 

@@ -67,6 +67,16 @@ pub fn url_problem(text: &str, allow_http: bool) -> Option<&'static str> {
     None
 }
 
+/// A receiver's server as others may be told: without credentials, path and query, any of which may be
+/// a secret.
+pub fn server(url: &str) -> String {
+    let parsed = url::Url::parse(url);
+    parsed.map_or_else(
+        |_| "a receiver".to_owned(),
+        |url| url.origin().ascii_serialization(),
+    )
+}
+
 /// Why a name in a receiver's list of events cannot be taken.
 pub fn event_problem(name: &str) -> Option<&'static str> {
     name.parse::<EventType>()
@@ -77,6 +87,20 @@ pub fn event_problem(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_url_others_are_told_the_server_alone() {
+        for (url, told) in [
+            (
+                "https://u:p@example.com:8443/hooks/s3cret?key=s3cret",
+                "https://example.com:8443",
+            ),
+            ("wss://example.com/s3cret", "wss://example.com"),
+            ("s3cret", "a receiver"),
+        ] {
+            assert_eq!(server(url), told);
+        }
+    }
 
     #[test]
     fn takes_https_urls_without_credentials() {

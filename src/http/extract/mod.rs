@@ -27,7 +27,12 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers, people, rates::Lane},
+    app::{
+        Actor,
+        actor::{self, By},
+        callers, people,
+        rates::Lane,
+    },
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -51,6 +56,16 @@ pub(super) struct Identity {
     pub(super) caller: Caller,
     pub(super) scope: OrgScope,
     pub(super) actor: Actor,
+}
+
+impl Identity {
+    /// As whom operations act.
+    pub(super) fn by(&self) -> By<'_> {
+        By {
+            scope: self.scope,
+            actor: &self.actor,
+        }
+    }
 }
 
 /// The operator, who may act for any organisation.

@@ -3,14 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use onhook::{domain::webhook::signature::SigningSecret, simulator::Delivery};
+use onhook::{
+    domain::{role::Role, webhook::signature::SigningSecret},
+    simulator::Delivery,
+};
 use serde_json::{Value, json};
 
 use super::{
     provider_faults::set_secret,
     webhooks::{behave, deliver, ended_call, endpoint, only_endpoint},
 };
-use crate::support::{app::TestApp, wait::wait_for};
+use crate::{
+    people::{signed_in, take_whole},
+    support::{app::TestApp, wait::wait_for},
+};
 
 const DAY: i64 = 24 * 3600;
 const PATH: &str = "/api/v1/webhook-endpoints";
@@ -180,11 +186,85 @@ async fn what_happens_during_a_pause_arrives_after_it() {
     app.stop().await;
 }
 
+/// People of the tenant: those in charge, one who is not, and one who confirmed no address.
+async fn colleagues(app: &TestApp) {
+    for (email, role) in [
+        ("owner@example.com", Role::Owner),
+        ("admin@example.com", Role::Admin),
+        ("operator@example.com", Role::Operator),
+        ("unknown@example.com", Role::Admin),
+    ] {
+        signed_in(app, &app.tenant, email, role).await;
+    }
+    let unconfirm =
+        "UPDATE people SET email_verified_at = NULL WHERE email = 'unknown@example.com'";
+    let mut owner = app.database.as_owner().await;
+    sqlx::raw_sql(unconfirm).execute(&mut owner).await.unwrap();
+}
+
+/// What the owner and the admin were mailed of the receiver that was disabled: one mail each, and nobody
+/// else got one.
+async fn mails_to_those_in_charge(app: &TestApp) -> [String; 2] {
+    assert_eq!(app.node.worker.send_mails().await.unwrap(), 2);
+    ["owner@example.com", "admin@example.com"].map(|email| {
+        let mail = take_whole(app, email, "A receiver of events was disabled");
+        mail.unwrap_or_else(|| panic!("a mail to {email}"))
+    })
+}
+
+fn says_what_to_do_and_no_secret(app: &TestApp, endpoint: &Value, mail: &str) {
+    let id = endpoint["id"].as_str().unwrap();
+    let resource = format!("http://{}{PATH}/{id}", app.node.address);
+    for part in [
+        "to http://127.0.0.1:1 any",
+        "five days.",
+        &format!("PATCH {resource}"),
+        "/replay",
+    ] {
+        assert!(mail.contains(part), "{part} in {mail}");
+    }
+    let secret = endpoint["secret"].as_str().unwrap();
+    assert!(!mail.contains("s3cret") && !mail.contains(secret), "{mail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_whose_every_place_hears_that_it_is_gone_is_told_of_once() {
+    let app = TestApp::by_hand().await;
+    colleagues(&app).await;
+    let id = only_endpoint(&app, "/leaving", json!({})).await;
+    ended_call(&app).await;
+    deliver(&app).await;
+    for _ in 0..4 {
+        ended_call(&app).await;
+    }
+    behave(&app, &json!({"status": 410, "times": 0})).await;
+    // What one claim took is attempted, whatever the first is answered.
+    deliver(&app).await;
+
+    let refused = at(&app, "/leaving").into_iter();
+    assert!(refused.filter(|event| event.answered == 410).count() > 1);
+    let mut owner = app.database.as_owner().await;
+    let told: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM audit_entries WHERE action = 'webhook_endpoint.disable' AND subject = $1),
+            (SELECT count(*) FROM organization_events WHERE type = 'webhook_endpoint.disabled'),
+            (SELECT count(*) FROM webhook_deliveries d JOIN organization_events e ON e.id = d.call_id
+                WHERE d.sequence = 0 AND d.endpoint_id = $1::uuid)",
+    )
+    .bind(&id)
+    .fetch_one(&mut owner)
+    .await
+    .unwrap();
+    assert_eq!(told, (1, 1, 0), "and nothing waits for itself");
+    mails_to_those_in_charge(&app).await;
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_told() {
     let app = TestApp::by_hand().await;
+    colleagues(&app).await;
     // Nobody listens there.
-    let body = json!({"url": "http://127.0.0.1:1/gone", "timeout_seconds": 5});
+    let body = json!({"url": "http://127.0.0.1:1/gone?key=s3cret", "timeout_seconds": 5});
     let created = app.client.post(PATH, &body).await.json();
     let id = created["id"].as_str().unwrap().to_owned();
     let mut days = 0;
@@ -221,6 +301,9 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
         .await
         .unwrap();
     assert_eq!(audited, 1);
+    for mail in mails_to_those_in_charge(&app).await {
+        says_what_to_do_and_no_secret(&app, &created, &mail);
+    }
 
     // Nothing is queued while it is disabled; what was missed comes when it is asked for.
     let before = listed(&app, &id, "").await.len();

@@ -30,9 +30,14 @@ async fn deliver_by(node: &Node) {
     while node.worker.deliver_due().await.unwrap() > 0 {}
 }
 
-/// The node is killed when its first request has arrived: what it had under way is dropped without
-/// another word, and nothing of it is recorded.
+/// The node is killed while its first request waits for an answer: what it had under way is dropped
+/// without another word, and nothing of it is recorded.
 async fn die_while_delivering(app: &TestApp, node: Node) {
+    behave(
+        app,
+        &json!({"status": 503, "times": 0, "delay_ms": 3_600_000}),
+    )
+    .await;
     let before = app.receiver.received().len();
     let round = node.worker.deliver_due();
     let arrived = wait_for(
@@ -43,17 +48,20 @@ async fn die_while_delivering(app: &TestApp, node: Node) {
     tokio::select! {
         biased;
         _ = arrived => {}
-        done = round => { done.unwrap(); }
+        done = round => panic!("nothing was under way: {done:?}"),
     }
     // Never stopped in order: its leases and its memory are simply gone.
     drop(node);
+    away(app).await;
+    let leased = "SELECT count(*) FROM webhook_deliveries WHERE lease IS NOT NULL";
+    assert!(count(app, leased).await > 0, "it died with leases");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_days_without_a_receiver_and_nodes_that_die_lose_nothing_and_change_no_id() {
     let app = TestApp::by_hand().await;
     let mut calls = vec![ended_call(&app).await];
-    behave(&app, &json!({"status": 503, "times": 0, "delay_ms": 20})).await;
+    away(&app).await;
     let mut node = fresh_node(&app).await;
     for hour in 0..72 {
         if hour % 24 == 12 {
@@ -66,7 +74,7 @@ async fn three_days_without_a_receiver_and_nodes_that_die_lose_nothing_and_chang
         deliver_by(&node).await;
         app.advance(HOUR);
     }
-    let dead = dead_letters(&app).await;
+    let dead = count(&app, DEAD).await;
     assert_eq!(dead, 0, "nothing is given up before it is three days old");
     let failed = app.receiver.received().len();
     let tried: BTreeSet<_> = app
@@ -105,12 +113,19 @@ async fn three_days_without_a_receiver_and_nodes_that_die_lose_nothing_and_chang
             assert_eq!(states, ["delivered"], "{}", fact.r#type);
         }
     }
-    assert_eq!(dead_letters(&app).await, 0);
+    assert_eq!(count(&app, DEAD).await, 0);
     app.stop().await;
 }
 
-async fn dead_letters(app: &TestApp) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM webhook_deliveries WHERE state = 'dead'")
+/// The receiver takes nothing.
+async fn away(app: &TestApp) {
+    behave(app, &json!({"status": 503, "times": 0})).await;
+}
+
+const DEAD: &str = "SELECT count(*) FROM webhook_deliveries WHERE state = 'dead'";
+
+async fn count(app: &TestApp, of: &'static str) -> i64 {
+    sqlx::query_scalar(of)
         .fetch_one(&mut app.database.as_owner().await)
         .await
         .unwrap()

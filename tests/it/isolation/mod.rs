@@ -130,6 +130,14 @@ const FOR_ALL: &[(&str, &str)] = &[
     // Keeping house by age, whoever it is of; nothing is told.
     ("db::listeners::purge", "leases that ran out long ago"),
     (
+        "db::webhook_deliveries::endpoints_with_old",
+        "which receivers have deliveries that are to be removed",
+    ),
+    (
+        "db::organization_events::organizations_with_old",
+        "which organisations have events that are to be removed",
+    ),
+    (
         "db::idempotency::purge",
         "keys that were kept for long enough",
     ),

@@ -5,6 +5,7 @@ mod attempts;
 mod load;
 mod members;
 mod sessions;
+mod takeovers;
 
 use onhook::domain::role::Role;
 use reqwest::Method;
@@ -16,7 +17,7 @@ use crate::support::{
     wait::wait_for,
 };
 
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A client without a token.
 pub(super) fn nobody(app: &TestApp) -> TestClient {
@@ -48,8 +49,16 @@ pub(super) async fn mailed(app: &TestApp, to: &str, kind: &str) -> String {
     found.expect("a mail")
 }
 
-/// Whether a mail to this address came that says this; it is taken.
+/// Whether a mail to this address came that says this, and the secret of its link; it is taken.
 pub(super) fn take(app: &TestApp, to: &str, says: &str) -> Option<String> {
+    let text = take_whole(app, to, says)?;
+    let link = text.split(&format!("/account#{says}=")).nth(1);
+    let secret = link.and_then(|rest| rest.split_whitespace().next());
+    Some(secret.unwrap_or_default().to_owned())
+}
+
+/// The mail to this address that says this, as it was sent; it is taken.
+pub(crate) fn take_whole(app: &TestApp, to: &str, says: &str) -> Option<String> {
     let folder = std::fs::read_dir(app::mails(&app.database.url)).ok()?;
     for entry in folder.flatten() {
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
@@ -57,9 +66,7 @@ pub(super) fn take(app: &TestApp, to: &str, says: &str) -> Option<String> {
             continue;
         }
         std::fs::remove_file(entry.path()).expect("removed");
-        let link = text.split(&format!("/account#{says}=")).nth(1);
-        let secret = link.and_then(|rest| rest.split_whitespace().next());
-        return Some(secret.unwrap_or_default().to_owned());
+        return Some(text);
     }
     None
 }

@@ -19,6 +19,7 @@ mod list_plan;
 mod listeners;
 mod local_mode;
 mod main_job;
+mod not_stored;
 mod operations;
 mod provider_accounts;
 mod proxies;

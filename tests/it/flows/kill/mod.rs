@@ -4,3 +4,4 @@
 mod points;
 pub mod process;
 mod storm;
+mod three_days;

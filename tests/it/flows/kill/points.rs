@@ -24,7 +24,7 @@ async fn place(app: &TestApp, node: &NodeProcess) -> String {
     reply.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn place_answered(app: &TestApp, node: &NodeProcess) -> String {
+pub(super) async fn place_answered(app: &TestApp, node: &NodeProcess) -> String {
     let id = place(app, node).await;
     app.wait_for_status(&id, "in-progress").await;
     id
