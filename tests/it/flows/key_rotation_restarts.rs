@@ -7,14 +7,19 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use onhook::domain::role::Role;
+use onhook::{
+    ambient::{Ambient, Tasks},
+    app::resealing,
+    boot::Node,
+    domain::{OrgScope, role::Role},
+    jobs::Loops,
+};
 use serde_json::json;
 use tokio::{sync::RwLock, task::JoinSet};
 
-use super::kill::process::NodeProcess;
 use crate::people;
 use crate::support::{
-    app::{SECRET_KEY, TestApp},
+    app::{self, SECRET_KEY, TestApp},
     client::TestClient,
     wait::wait_for,
 };
@@ -64,21 +69,42 @@ impl Work {
     }
 }
 
-/// Takes the node out of the rotation, gives it another ring of keys and puts it back.
-async fn restart(node: &mut NodeProcess, other: &NodeProcess, keys: &str, work: &Work) {
-    // Returns when what is under way is done.
-    *work.nodes.write().await = vec![other.client.clone()];
-    node.set("ONHOOK_SECRET_KEY", keys);
-    node.restart().await;
-    *work.nodes.write().await = vec![node.client.clone(), other.client.clone()];
+/// A node that is stopped by itself, and whoever asks it.
+struct Running {
+    node: Node,
+    client: TestClient,
+}
+
+impl Running {
+    async fn start(app: &TestApp, keys: &str) -> Self {
+        let mut variables = app::variables(&app.database.url);
+        variables.insert("ONHOOK_SECRET_KEY".to_owned(), keys.to_owned());
+        let ambient = Ambient {
+            tasks: Tasks::default(),
+            ..Ambient::system()
+        };
+        let node = app::node(variables, ambient, Loops::Intentions).await;
+        let client = TestClient::new(&format!("http://{}", node.address), None);
+        Self { node, client }
+    }
+
+    /// Takes the node out of the rotation, gives it another ring of keys and puts it back.
+    async fn restart(self, app: &TestApp, other: &Self, keys: &str, work: &Work) -> Self {
+        // Returns when what is under way is done.
+        *work.nodes.write().await = vec![other.client.clone()];
+        self.node.stop().await;
+        let anew = Self::start(app, keys).await;
+        *work.nodes.write().await = vec![anew.client.clone(), other.client.clone()];
+        anew
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_restarted_through_a_rotation_of_the_key_without_a_failed_request() {
     let app = TestApp::looking_on().await;
     let (_, person) = people::signed_in(&app, &app.tenant, "ada@example.com", Role::Owner).await;
-    let mut one = NodeProcess::start(&app).await;
-    let mut two = NodeProcess::start(&app).await;
+    let mut one = Running::start(&app, SECRET_KEY).await;
+    let mut two = Running::start(&app, SECRET_KEY).await;
     let work = Work {
         nodes: Arc::new(RwLock::new(vec![one.client.clone(), two.client.clone()])),
         stop: Arc::default(),
@@ -98,14 +124,15 @@ async fn nodes_are_restarted_through_a_rotation_of_the_key_without_a_failed_requ
         (NEW_KEY.to_owned(), false),
     ];
     for (keys, reseal) in steps {
-        restart(&mut one, &two, &keys, &work).await;
+        one = one.restart(&app, &two, &keys, &work).await;
         work.more().await;
-        restart(&mut two, &one, &keys, &work).await;
+        two = two.restart(&app, &one, &keys, &work).await;
         work.more().await;
         if reseal {
-            let (code, said) = one.run("reseal").await;
-            assert_eq!(code, Some(0), "{said}");
-            assert!(said.contains("5 secrets were sealed anew"), "{said}");
+            let resealed = resealing::reseal(&one.node.app, OrgScope::assume)
+                .await
+                .expect("resealed");
+            assert_eq!((resealed.anew, resealed.unopened), (5, 0));
             work.more().await;
         }
     }
@@ -117,7 +144,7 @@ async fn nodes_are_restarted_through_a_rotation_of_the_key_without_a_failed_requ
     let login = json!({"email": "ada@example.com", "password": people::PASSWORD});
     let login = one.client.post("/api/v1/auth/login", &login).await;
     assert_eq!(login.status, 200, "{}", login.text);
-    one.kill().await;
-    two.kill().await;
+    one.node.stop().await;
+    two.node.stop().await;
     app.stop().await;
 }

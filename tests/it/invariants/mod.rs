@@ -38,6 +38,8 @@ use crate::support::{
 /// What calls belong to: an organisation long before the calls, with an endpoint for all events.
 const FOUNDATION: &str = include_str!("foundation.sql");
 
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+
 const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(1));
 
 /// Checks that depend on the server's own time and statistics, which no statement can forge.
@@ -302,10 +304,13 @@ async fn every_breach_is_found_by_its_check_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_check_has_a_breach_that_it_finds() {
+async fn every_check_has_a_breach_that_it_finds_and_a_line_in_the_documentation() {
     let sound = Sound::new().await;
     let checks = invariants::run(&sound.db, at(45)).await.unwrap();
     let checks: BTreeSet<_> = checks.iter().map(|(check, _)| check.name).collect();
+    for name in &checks {
+        assert!(OPERATIONS.contains(&format!("\n| `{name}` | ")), "{name}");
+    }
     let found = BREACHES.iter().flat_map(|(_, names)| *names).copied();
     assert_eq!(checks, found.chain(NOT_FORGED).collect());
 }

@@ -2,6 +2,6 @@
 //! in the test's process and survive.
 
 mod points;
-pub mod process;
+mod process;
 mod storm;
 mod three_days;

@@ -27,11 +27,6 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts a node on the test's database and waits until it answers.
     pub async fn start(app: &TestApp) -> Self {
-        Self::start_with(app, &[]).await
-    }
-
-    /// As [`NodeProcess::start`], with these variables changed.
-    pub async fn start_with(app: &TestApp, changes: &[(&str, &str)]) -> Self {
         let port = free_port();
         let address = format!("127.0.0.1:{port}");
         let mut variables = variables(&app.database.url);
@@ -41,9 +36,6 @@ impl NodeProcess {
             ("ONHOOK_LOG", "plain:info".to_owned()),
         ] {
             variables.insert(name.to_owned(), value);
-        }
-        for (name, value) in changes {
-            variables.insert((*name).to_owned(), (*value).to_owned());
         }
         let name = app.tenant.organization_id;
         let path = format!("{}/node-{name}-{port}.log", env!("CARGO_TARGET_TMPDIR"));
@@ -56,11 +48,6 @@ impl NodeProcess {
         node.spawn();
         node.wait_until_ready().await;
         node
-    }
-
-    /// Changes a variable for what is started from now on.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Starts the program; it does not answer yet.
