@@ -3,10 +3,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{OwnedSemaphorePermit, SemaphorePermit},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,6 +32,12 @@ const PER_ORGANIZATION: i64 = 256;
 /// that, to record how it came out.
 const MARGIN: time::Duration = time::Duration::seconds(10);
 const RECORD: time::Duration = time::Duration::seconds(3);
+
+/// How long a delivery waits for its turn: what is left of the margin.
+const PATIENCE: Duration = Duration::from_secs(7);
+
+/// A delivery's places: of its organisation's, if it needs one, and of the node's.
+type Permits<'a> = (Option<OwnedSemaphorePermit>, Option<SemaphorePermit<'a>>);
 
 /// Due events of one call for one endpoint, in order, under one lease.
 struct Batch {
@@ -115,7 +124,7 @@ impl Worker {
                 let (more, wake) = (has_more(endpoint_id), db.wake());
                 let place = self
                     .endpoints
-                    .take(organization_id, endpoint_id, more, wake);
+                    .take(organization_id, endpoint_id, more, wake, now);
                 Batch {
                     scope,
                     lease,
@@ -133,21 +142,21 @@ impl Worker {
         let (scope, lease) = (batch.scope, batch.lease);
         let (mut recorded, mut left_alone) = (Vec::new(), false);
         for delivery in &batch.deliveries {
-            let places = if self.endpoints.may_take_long(delivery.endpoint_id) {
-                &self.jobs.slow_deliveries
+            let permits = if left_alone {
+                None
             } else {
-                &self.jobs.deliveries
-            };
-            let Ok(_permit) = places.acquire().await else {
-                return;
+                let permits = self.permits(scope, delivery);
+                tokio::time::timeout(PATIENCE, permits).await.ok()
             };
             let now = self.jobs.app.ambient.now();
             let takes = time::Duration::seconds(delivery.receiver.timeout_seconds.into()) + RECORD;
-            let done = if !left_alone && now.plus(takes) <= delivery.lease_until {
+            let in_time = now.plus(takes) <= delivery.lease_until;
+            let done = if permits.is_some() && in_time {
                 self.attempt(scope, delivery, lease, &mut recorded).await
             } else {
                 webhook_deliveries::release(&self.jobs.app.db, scope, delivery, lease, now).await
             };
+            drop(permits);
             log_failure("deliver a webhook", done);
             left_alone = self.endpoints.is_open(delivery.endpoint_id);
         }
@@ -155,6 +164,17 @@ impl Worker {
         for recorded in recorded {
             recorded.cancelled().await;
         }
+    }
+
+    /// Waits for a place of the node, and of the organisation where the receiver may take long.
+    async fn permits(&self, scope: OrgScope, delivery: &Claimed) -> Permits<'_> {
+        if !self.endpoints.may_take_long(delivery.endpoint_id) {
+            return (None, self.jobs.deliveries.acquire().await.ok());
+        }
+        let own = self.endpoints.long_places(scope.id());
+        // In this order: who waits for its own organisation's keeps nobody else's.
+        let own = own.acquire_owned().await.ok();
+        (own, self.jobs.slow_deliveries.acquire().await.ok())
     }
 
     async fn attempt(

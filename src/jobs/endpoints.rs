@@ -4,15 +4,17 @@
 //! [`FIRST_PLACES`], and one that failed [`FAILURES_TO_OPEN`] times in a row is asked by one
 //! delivery in each [`PROBE_EVERY`] until it takes one (its circuit is open). What it is not asked
 //! for stays due and costs no attempt. Receivers that are slow, failing or new share places of the
-//! node of their own, so that none of them takes one from a receiver that answers at once. Memory
-//! of this node only: each finds out by itself.
+//! node of their own, so that none of them takes one from a receiver that answers at once; an
+//! organisation has [`LONG_PLACES`] of these at most, so that one whose receivers all hang leaves
+//! places to the others'. Memory of this node only: each finds out by itself.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use time::Duration;
+use tokio::sync::Semaphore;
 
 use crate::{
     db::Wake,
@@ -25,6 +27,10 @@ const PLACES: i32 = 8;
 /// As [`PLACES`], for a receiver of which nothing is known, and one that failed last.
 pub(super) const FIRST_PLACES: i32 = 2;
 
+/// Deliveries of one organisation under way at the same time on this node to receivers that may take
+/// long: a quarter of the places that all of these share ([`super::Bounds`]).
+const LONG_PLACES: usize = 64;
+
 /// Failures in a row after which a receiver is left alone.
 const FAILURES_TO_OPEN: u32 = 5;
 
@@ -34,12 +40,16 @@ const PROBE_EVERY: Duration = Duration::seconds(30);
 /// An answer that takes longer makes a receiver slow.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Receivers of which something is remembered; beyond, those that answer well are forgotten.
+/// Receivers of which something is remembered; beyond, those are forgotten to which nothing is under
+/// way, unless they failed lately.
 const MOST: usize = 10_000;
 
 /// What this node knows of receivers.
 #[derive(Default)]
-pub(super) struct Endpoints(Mutex<HashMap<WebhookEndpointId, Known>>);
+pub(super) struct Endpoints {
+    known: Mutex<HashMap<WebhookEndpointId, Known>>,
+    long_places: Mutex<HashMap<OrganizationId, Weak<Semaphore>>>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -66,8 +76,9 @@ impl Known {
         (places - self.running).max(0)
     }
 
-    fn worth_knowing(&self) -> bool {
-        self.running > 0 || self.failures > 0
+    /// One that failed last and was left alone for as long as it is to be may be one that is gone.
+    fn worth_knowing(&self, now: Timestamp) -> bool {
+        self.running > 0 || self.not_before.is_some_and(|at| at > now)
     }
 }
 
@@ -105,17 +116,34 @@ impl Endpoints {
         self.lock().get(&id).is_none_or(|of| !of.well || of.slow)
     }
 
-    /// Takes a place; `more`: others of the receiver's wait for one.
+    /// The places of an organisation among those that may take long.
+    pub(super) fn long_places(&self, organization_id: OrganizationId) -> Arc<Semaphore> {
+        let mut places = self
+            .long_places
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = places.get(&organization_id).and_then(Weak::upgrade) {
+            return places;
+        }
+        // Nobody holds or waits for one of those that are gone.
+        places.retain(|_, of| of.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(LONG_PLACES));
+        places.insert(organization_id, Arc::downgrade(&own));
+        own
+    }
+
+    /// Takes a place at `now`; `more`: others of the receiver's wait for one.
     pub(super) fn take(
         self: &Arc<Self>,
         organization_id: OrganizationId,
         endpoint_id: WebhookEndpointId,
         more: bool,
         wake: &Wake,
+        now: Timestamp,
     ) -> Place {
         let mut known = self.lock();
         if known.len() >= MOST {
-            known.retain(|_, of| of.worth_knowing());
+            known.retain(|_, of| of.worth_knowing(now));
         }
         let of = known.entry(endpoint_id).or_default();
         of.organization_id = Some(organization_id);
@@ -158,7 +186,7 @@ impl Endpoints {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<WebhookEndpointId, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,7 +220,33 @@ mod tests {
     const OWNER: OrganizationId = OrganizationId(uuid::Uuid::nil());
 
     fn take(endpoints: &Arc<Endpoints>) -> Place {
-        endpoints.take(OWNER, ID, false, &Wake::default())
+        endpoints.take(OWNER, ID, false, &Wake::default(), at(0))
+    }
+
+    #[test]
+    fn an_organization_has_a_part_of_the_places_of_those_that_may_take_long() {
+        let endpoints = Endpoints::default();
+        let held: Vec<_> = (0..LONG_PLACES)
+            .map(|_| endpoints.long_places(OWNER).try_acquire_owned().unwrap())
+            .collect();
+        assert!(endpoints.long_places(OWNER).try_acquire_owned().is_err());
+        let other = OrganizationId(uuid::Uuid::from_u128(2));
+        assert!(endpoints.long_places(other).try_acquire_owned().is_ok());
+        drop(held);
+        assert!(endpoints.long_places(OWNER).try_acquire_owned().is_ok());
+    }
+
+    #[test]
+    fn of_many_receivers_those_are_forgotten_that_failed_long_ago() {
+        let endpoints = Arc::new(Endpoints::default());
+        let id = |number: usize| WebhookEndpointId(uuid::Uuid::from_u128(number as u128));
+        for number in 2..MOST + 2 {
+            let failed_at = if number == 2 { 60 } else { 0 };
+            endpoints.saw(id(number), false, AT_ONCE, at(failed_at));
+        }
+        let _place = endpoints.take(OWNER, ID, false, &Wake::default(), at(61));
+        assert_eq!(endpoints.lock().len(), 2);
+        assert!(endpoints.lock().contains_key(&id(2)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod callbacks;
 mod circuit;
 mod concurrent_ends;
 mod events;
+mod fairness;
 mod incoming;
 mod key_rotation;
 mod kill;
