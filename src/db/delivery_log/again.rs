@@ -42,6 +42,50 @@ pub async fn resend(
     Ok(found == 1)
 }
 
+/// Makes due what waits for an endpoint by its schedule, at most `most`, the soonest first. What is
+/// under way stays so.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn make_due(
+    db: &Db,
+    scope: OrgScope,
+    endpoint_id: WebhookEndpointId,
+    now: Timestamp,
+    most: i32,
+) -> Result<()> {
+    db.run(
+        "make what waits due",
+        sqlx::query!(
+            "/* db::delivery_log::make_due */ WITH waiting AS (
+                SELECT call_id, sequence FROM webhook_deliveries
+                WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
+                    AND due_at > $3 AND lease IS NULL
+                ORDER BY due_at, call_id, sequence LIMIT $4
+            ), held AS (
+                -- In the order of db::webhook_deliveries::record: the two may meet.
+                SELECT d.call_id, d.sequence FROM webhook_deliveries d
+                JOIN waiting w ON w.call_id = d.call_id AND w.sequence = d.sequence
+                WHERE d.organization_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending'
+                    AND d.lease IS NULL
+                ORDER BY d.call_id, d.sequence
+                FOR NO KEY UPDATE OF d
+            )
+            UPDATE webhook_deliveries d SET due_at = $3
+            FROM held
+            WHERE d.organization_id = $1 AND d.endpoint_id = $2
+                AND d.call_id = held.call_id AND d.sequence = held.sequence",
+            scope.id() as OrganizationId,
+            endpoint_id as WebhookEndpointId,
+            now as Timestamp,
+            i64::from(most)
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
 /// A time in the log of events: from, and before.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
