@@ -58,23 +58,16 @@ pub async fn make_due(
         "make what waits due",
         sqlx::query!(
             "/* db::delivery_log::make_due */ WITH waiting AS (
-                SELECT call_id, sequence FROM webhook_deliveries
+                -- Waiting for one that is just being recorded could deadlock.
+                SELECT ctid FROM webhook_deliveries
                 WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
                     AND due_at > $3 AND lease IS NULL
                 ORDER BY due_at, call_id, sequence LIMIT $4
-            ), held AS (
-                -- In the order of db::webhook_deliveries::record: the two may meet.
-                SELECT d.call_id, d.sequence FROM webhook_deliveries d
-                JOIN waiting w ON w.call_id = d.call_id AND w.sequence = d.sequence
-                WHERE d.organization_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending'
-                    AND d.lease IS NULL
-                ORDER BY d.call_id, d.sequence
-                FOR NO KEY UPDATE OF d
+                FOR NO KEY UPDATE SKIP LOCKED
             )
-            UPDATE webhook_deliveries d SET due_at = $3
-            FROM held
-            WHERE d.organization_id = $1 AND d.endpoint_id = $2
-                AND d.call_id = held.call_id AND d.sequence = held.sequence",
+            UPDATE webhook_deliveries SET due_at = $3
+            WHERE organization_id = $1 AND endpoint_id = $2
+                AND ctid = ANY (ARRAY(SELECT ctid FROM waiting))",
             scope.id() as OrganizationId,
             endpoint_id as WebhookEndpointId,
             now as Timestamp,
