@@ -22,7 +22,7 @@
 //! | what the owner of a webhook endpoint can do | `app/webhook_endpoints/` |
 //! | what was sent, and sending it again | `db/delivery_log.rs`, `app/webhook_endpoints/replay.rs` |
 //! | the types of events, and their examples | `domain/webhook/event.rs`, `http/webhook_catalogue.rs` |
-//! | an organisation's events in their order | `db/events.rs`, `domain/webhook/position.rs` |
+//! | an organisation's events in their order | `db/events.rs`, `domain/position.rs` |
 //! | an event that is about no call | `app/organization_events.rs` |
 //! | how live streams are fed, and from where one goes on | `app/stream/`, `domain/position.rs`, `http/v1/stream.rs` |
 //! | why a call ended, in words | `domain/call/why.rs` |
@@ -38,7 +38,7 @@
 //! | its imitation | `simulator/twilio/` |
 //! | any SQL touching table T | `db/T.rs`, `db/T/` |
 //! | how a connection to the database is kept between statements | `db/connections.rs` |
-//! | the one statement by which a call changes | `db/calls/mod.rs`, `migrations/0005_apply_change.sql` |
+//! | the one statement by which a call changes | `db/calls/apply.rs`, `migrations/0031_value_rules_in_domains.sql` |
 //! | why a client got 409 | `http/error.rs` for the status, `docs/error-codes.md` for the code |
 //! | what a token may do, and what its maker may give | `domain/token.rs`, `domain/grant.rs` |
 //! | what an agent may say, and whom it may call | `domain/agent.rs` |
@@ -46,6 +46,7 @@
 //! | how credentials are tried before they are stored | `http/v1/provider_accounts/probe.rs` |
 //! | how old rows get a new key | `app/resealing.rs` |
 //! | who is calling | `app/callers.rs`, `app/people/access.rs`, `http/extract/mod.rs` |
+//! | whose address counts behind a proxy | `domain/proxies.rs`, `http/layers/access_log.rs` |
 //! | what a role may do, who may give it | `domain/role.rs` |
 //! | how somebody logs in, goes on, is thrown out | `app/people/log_in.rs`, `db/sessions.rs` |
 //! | how often strangers may try | `domain/throttle.rs`, `migrations/0014_people.sql` |

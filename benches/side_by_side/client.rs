@@ -3,12 +3,12 @@
 //!
 //! Not a client for anything but our own answers: they always have a `Content-Length`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::Result;
@@ -38,12 +38,22 @@ impl Reply<'_> {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?)
+    }
+
+    fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(64 * 1024),
         })
+    }
+
+    /// From an address of this machine.
+    pub(crate) async fn open_from(from: IpAddr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        Self::over(socket.connect(address).await?)
     }
 
     /// Sends a whole request and reads the whole answer.

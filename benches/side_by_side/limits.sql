@@ -7,5 +7,5 @@ CREATE TABLE bench.end_outbox (LIKE webhook_deliveries INCLUDING ALL);
 
 -- What one end of ours hands to apply_change, in its two steps. Stored plain, as it is read for
 -- each end.
-CREATE TABLE bench.own (step integer PRIMARY KEY, version bigint NOT NULL, call text NOT NULL, effects text NOT NULL);
+CREATE TABLE bench.own (step integer PRIMARY KEY, version bigint NOT NULL, call calls NOT NULL, effects text NOT NULL);
 ALTER TABLE bench.own ALTER call SET STORAGE PLAIN, ALTER effects SET STORAGE PLAIN;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Sent before the clock starts, so that connections, caches and prepared statements are there.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What the clients send.
 pub(crate) enum Requests {

@@ -1,7 +1,7 @@
 //! Onhook beside the limits of the machine, in one run: `cargo bench --bench side_by_side`
 //! (docs/benchmarks.md). `-- --quick` takes one round, `-- --ends` only the rows of ends,
-//! `-- --protection` only those of a provider that hangs and of too many clients, `-- --isolation`
-//! only those of other tenants' ids, `-- --deliveries` takes what webhooks cost and nothing else
+//! `-- --protection` only those of a provider that hangs, of too many clients and of many logins, `-- --isolation`
+//! only those of other tenants' ids, `-- --logins` only that of many logins, `-- --deliveries` takes what webhooks cost and nothing else
 //! (`deliveries`).
 //!
 //! Nothing is compared with figures of another machine or another day: each round runs a bare HTTP
@@ -20,6 +20,7 @@ mod deliveries;
 mod ends;
 mod isolation;
 mod load;
+mod logins;
 mod machine;
 mod pgbench;
 mod protection;
@@ -100,7 +101,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation] [--deliveries]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation] [--logins] [--deliveries]",
         );
         return ExitCode::SUCCESS;
     }
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
                     ("--protection", Only::Protection),
                     ("--providers", Only::Providers),
                     ("--isolation", Only::Isolation),
+                    ("--logins", Only::Logins),
                 ];
                 let asked = parts.into_iter().find(|(flag, _)| has(flag));
                 plan.times.only = asked.map(|(_, part)| part);

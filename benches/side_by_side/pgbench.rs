@@ -69,7 +69,7 @@ impl Pgbench {
         pgbench.keep_steps(recording, ending).await?;
         pgbench.write_end1().await?;
         if let Some(statements) = &recording.statements {
-            pgbench.write_own(statements, few)?;
+            pgbench.write_own(statements, few).await?;
         }
         Ok(Some(pgbench))
     }
@@ -204,19 +204,16 @@ impl Pgbench {
             &ending.account_id,
         ]);
         for (step, number) in recording.steps.iter().zip(1..) {
-            let marked = |name| -> Result<String> {
-                let document = step.get(name).ok_or("a recorded step lacks a part")?;
-                let document = mark_ids(&document.to_string(), &same);
-                let marked_sid = format!("{}{MARK}", self.sid_prefix);
-                Ok(quoted(&document.replace(&recording.sid, &marked_sid)))
-            };
-            let version = step
-                .get("version")
-                .ok_or("a recorded step lacks its version")?;
-            let (call, effects) = (marked("call")?, marked("effects")?);
+            let part = |name| step.get(name).ok_or("a recorded step lacks a part");
+            let marked_sid = format!("{}{MARK}", self.sid_prefix);
+            let marked = |text: &str| quoted(&text.replace(&recording.sid, &marked_sid));
+            let version = part("version")?;
+            let call = marked(&part("call")?.to_string());
+            let effects = marked(&mark_ids(&part("effects")?.to_string(), &same));
             self.database
                 .run(format!(
-                    "INSERT INTO bench.own VALUES ({number}, {version}, {call}, {effects})"
+                    "INSERT INTO bench.own VALUES ({number}, {version},
+                    jsonb_populate_record(NULL::calls, {call}), {effects})"
                 ))
                 .await?;
         }
@@ -233,7 +230,7 @@ impl Pgbench {
         self.write("end1.sql", &script)
     }
 
-    fn write_own(&self, statements: &Statements, few: &Tenant) -> Result<()> {
+    async fn write_own(&self, statements: &Statements, few: &Tenant) -> Result<()> {
         // One more than is shown tells whether there are more.
         let list = statements
             .list
@@ -252,8 +249,32 @@ impl Pgbench {
             .replace("$4", "NULL")
             // The statistics put a parameter in the place of the constant after LIMIT.
             .replace("$5", "1");
-        let script = include_str!("own_end.sql").replace("{find}", &find);
+        let script = include_str!("own_end.sql")
+            .replace("{find}", &find)
+            .replace("{change}", &self.change().await?);
         self.write("own_end.sql", &script)
+    }
+
+    /// What `apply_change` is handed of a recorded step, in its order.
+    async fn change(&self) -> Result<String> {
+        let names = "SELECT name FROM pg_proc
+            CROSS JOIN unnest(proargnames) WITH ORDINALITY AS a (name, number)
+            WHERE oid = 'apply_change'::regproc ORDER BY number";
+        let mut change = Vec::new();
+        for row in &self.database.rows(names).await? {
+            change.push(match text(row, "name")? {
+                "p_organization_id" => "'{organization}'".to_owned(),
+                "p_call_id" => "('{prefix}' || {number})::uuid".to_owned(),
+                "p_version" => "o.version".to_owned(),
+                "p_provider_call_id" => {
+                    "replace((o.call).provider_call_id, '{mark}', {number})".to_owned()
+                }
+                "p_effects" => "replace(o.effects, '{mark}', {number})::jsonb".to_owned(),
+                name => format!("(o.call).{}", name.trim_start_matches("p_")),
+            });
+        }
+        let number = "lpad(to_hex(:n::bigint), 12, '0')";
+        Ok(change.join(", ").replace("{number}", number))
     }
 
     fn write(&self, name: &str, script: &str) -> Result<()> {

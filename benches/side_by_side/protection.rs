@@ -1,4 +1,5 @@
-//! One account's provider hangs while others work, and more clients than the database can follow.
+//! One account's provider hangs while others work, more clients than the database can follow, and
+//! (`logins`) a hundred who log in.
 
 use std::{
     fmt::Write as _,
@@ -18,7 +19,7 @@ use crate::{
     database::{quoted, text},
     ends::{self, Ends},
     load::{self, Load, Outcome, Requests},
-    machine,
+    logins, machine,
     report::Report,
     rounds::{Times, list_request},
     say,
@@ -40,13 +41,14 @@ const OVERLOAD: usize = 160;
 /// What a hang-up takes then.
 const D_MILLIS: u64 = 50;
 
-/// Takes the samples of both rows.
+/// Takes the samples of all three rows.
 pub(crate) async fn measure(stand: &Stand, times: Times, report: &mut Report) -> Result<()> {
     let server = &stand.server;
     say("  others, while one account's provider hangs");
     one_hangs(stand, server, times, report).await?;
     say("  ten times as many clients as connections");
-    overload(stand, times, report).await
+    overload(stand, times, report).await?;
+    logins::measure(stand, times, report).await
 }
 
 async fn one_hangs(

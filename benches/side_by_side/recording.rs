@@ -21,7 +21,8 @@ pub(crate) struct Recording {
     /// The call's id and the provider's.
     pub(crate) call_id: String,
     pub(crate) sid: String,
-    /// What the two steps of its end handed to `apply_change`: `version`, `call`, `effects`.
+    /// The two steps of its end: the `version` that `apply_change` was to change, the `call` as it
+    /// became, the `effects`.
     pub(crate) steps: [Value; 2],
     /// The statements of the server, with `$1` …; `None` without `pg_stat_statements`.
     pub(crate) statements: Option<Statements>,
@@ -105,7 +106,7 @@ pub(crate) async fn record(
 /// Takes the recorder out again; no server may be running.
 pub(crate) async fn end_recording(main: &Database) -> Result<()> {
     main.run(
-        "DROP FUNCTION apply_change(uuid, uuid, bigint, jsonb, jsonb);
+        "DROP FUNCTION apply_change;
         ALTER FUNCTION apply_change_itself RENAME TO apply_change",
     )
     .await

@@ -8,7 +8,7 @@ use crate::{
     ends::{self, Ends},
     isolation,
     load::{self, Load, Outcome, Requests},
-    machine, protection, providers,
+    logins, machine, protection, providers,
     report::Report,
     say,
     stand::{Stand, Tenant},
@@ -37,6 +37,8 @@ pub(crate) enum Only {
     Providers,
     /// Other tenants' ids.
     Isolation,
+    /// Lists while many log in.
+    Logins,
 }
 
 /// What the provider takes for a hang-up, in milliseconds.
@@ -54,6 +56,7 @@ pub(crate) async fn round(stand: &mut Stand, times: Times, report: &mut Report) 
     match times.only {
         Some(Only::Providers) => providers::measure(stand, report).await,
         Some(Only::Isolation) => isolation::measure(stand, report).await,
+        Some(Only::Logins) => logins::measure(stand, times, report).await,
         Some(Only::Protection) => protection::measure(stand, times, report).await,
         Some(Only::Ends) | None => every_sample(stand, times, report).await,
     }

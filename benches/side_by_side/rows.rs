@@ -286,6 +286,18 @@ pub(crate) const ROWS: &[Row] = &[
         AtMost(5.0),
     ),
     row("16.operations", "… operations compared", "", AtLeast(10.0)),
+    row(
+        "17",
+        "lists while a hundred log in: p99 ÷ without them",
+        "ratio",
+        AtMost(2.0),
+    ),
+    row("17.p99", "… p99", "ms", Reported),
+    row("17.without", "… p99 without", "ms", Reported),
+    row("17.rate", "… rate ÷ without", "ratio", Reported),
+    row("17.failed", "… lists that failed", "", AtMost(0.0)),
+    row("17.logins", "… logins", "1/s", Reported),
+    row("17.overloaded", "… logins turned away", "", Reported),
     row("webhooks", "events delivered", "", Reported),
     row(
         "others",

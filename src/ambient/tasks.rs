@@ -2,7 +2,7 @@
 //!
 //! A task that panics stops the process: a server that lost a loop it needs must not look alive.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -45,6 +45,11 @@ impl Tasks {
     /// Completes once [`Tasks::stop`] was called.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;
+    }
+
+    /// Waits for as long as `pause`, or until [`Tasks::stop`] was called: true then.
+    pub async fn stopped_within(&self, pause: Duration) -> bool {
+        tokio::time::timeout(pause, self.stopping()).await.is_ok()
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Who does something.
 
-use super::App;
+use super::{App, people};
 use crate::{
     db::{self, audit_entries::Act, calls::AuditRow},
     domain::{
@@ -161,6 +161,27 @@ pub fn authorize(caller: &Caller, scope: Scope) -> Result<()> {
         }
     };
     Err(Error::new(ErrorCode::ScopeMissing, detail))
+}
+
+/// A person as it is now and not as it is remembered, if its role still has the scope: for what gives
+/// somebody rights, which would outlast those that it is given by.
+///
+/// # Errors
+/// As [`authorize`]; for a person also `UNAUTHENTICATED` (the session is over),
+/// `ORGANIZATION_NOT_FOUND` (no member any more), `DATABASE_UNAVAILABLE`.
+pub async fn as_it_is_now(app: &App, caller: &Caller, scope: Scope) -> Result<Caller> {
+    let Principal::Person {
+        person_id,
+        session_id,
+        ..
+    } = caller.principal
+    else {
+        return Ok(caller.clone());
+    };
+    let person = (person_id, session_id);
+    let caller = people::identify_anew(app, person, caller.organization_id).await?;
+    authorize(&caller, scope)?;
+    Ok(caller)
 }
 
 /// Asks for a verified account: ending by `terminate`, keys and invitations need one.

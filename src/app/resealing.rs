@@ -5,7 +5,7 @@
 
 use strum::VariantArray as _;
 
-use super::App;
+use super::{App, people};
 use crate::{
     db::{
         self,
@@ -25,13 +25,15 @@ pub struct Resealed {
     pub unopened: u64,
 }
 
-/// Seals anew, over all organisations, what another key than the newest has sealed. `scope` makes the
+/// Seals anew, over all organisations, what another key than the newest has sealed, and the keys of
+/// people's access tokens. Mails that wait and answers that are kept live for two days and are left as
+/// they are. `scope` makes the
 /// scope of a row: only the command line may assume one.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`: what is done stays done.
 pub async fn reseal(app: &App, scope: fn(OrganizationId) -> OrgScope) -> Result<Resealed> {
-    let mut done = Resealed::default();
+    let mut done = access_token_keys(app).await?;
     for table in SealedTable::VARIANTS {
         let mut after: Option<SealedRow> = None;
         loop {
@@ -54,6 +56,27 @@ pub async fn reseal(app: &App, scope: fn(OrganizationId) -> OrgScope) -> Result<
                 Some(last) => after = Some(last),
                 None => break,
             }
+        }
+    }
+    Ok(done)
+}
+
+async fn access_token_keys(app: &App) -> Result<Resealed> {
+    let mut done = Resealed::default();
+    let newest = app.keys.newest()?;
+    for key in db::access_token_keys::list(&app.db).await? {
+        if key.seed.key_id == newest {
+            continue;
+        }
+        let context = people::key_context(key.id);
+        let Ok(seed) = app.keys.open(&key.seed, &context) else {
+            done.unopened += 1;
+            continue;
+        };
+        let entropy = app.ambient.entropy.as_ref();
+        let anew = app.keys.seal(&seed, &context, entropy)?;
+        if db::access_token_keys::replace_seed(&app.db, &key, &anew).await? {
+            done.anew += 1;
         }
     }
     Ok(done)

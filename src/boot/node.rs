@@ -118,6 +118,7 @@ impl Node {
                 .http
                 .local_organization
                 .filter(|_| address.ip().is_loopback()),
+            trusted_proxies: config.http.trusted_proxies.clone(),
         });
         let operators: BoxCloneSyncService<Request, _, _> =
             BoxCloneSyncService::new(http::operator_router(state.clone()).map_request(|r| r));

@@ -8,6 +8,7 @@ mod dev;
 mod migrate;
 mod reseal;
 mod serve;
+mod simulator;
 pub mod terminal;
 pub mod with_database;
 
@@ -57,6 +58,12 @@ enum Command {
     },
     /// Seal anew, under the newest key of `ONHOOK_SECRET_KEY`, what older keys sealed
     Reseal,
+    /// Imitate the providers, without accounts; /_sim/accounts lets them in. Calls are forgotten at the end
+    Simulator {
+        /// Address and port, on loopback
+        #[arg(long, default_value = "127.0.0.1:9010")]
+        listen: std::net::SocketAddr,
+    },
     /// What operators do to organisations
     #[command(subcommand)]
     Admin(admin::Command),
@@ -122,6 +129,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
                 ExitCode::FAILURE
             });
         }
+        Command::Simulator { listen } => simulator::run(listen, ambient).await?,
         Command::Admin(command) => admin::run(command, &config()?, &ambient).await?,
         Command::WithDatabase { command } => {
             let status = with_database::run(command, &ambient, migrate::from_folder).await?;

@@ -4,17 +4,19 @@
 
 mod mail;
 mod read;
+mod reading;
 mod variables;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
-    domain::OrganizationId,
+    domain::{OrganizationId, proxies::TrustedProxies},
     telemetry::log::Format,
 };
 
-pub use read::{Fault, from_environment, from_variables};
+pub use read::{from_environment, from_variables};
+pub use reading::Fault;
 pub use variables::VARIABLES;
 
 /// Everything that a node can be told.
@@ -62,6 +64,7 @@ pub struct Http {
     pub end_wait: Duration,
     pub agent_end_wait: Duration,
     pub max_connections: usize,
+    pub trusted_proxies: TrustedProxies,
     /// Local mode: requests to the session routes without a token act as this organisation. Only
     /// with `listen` on loopback.
     pub local_organization: Option<OrganizationId>,

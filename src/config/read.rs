@@ -1,34 +1,22 @@
 //! From variables to [`Config`]: every fault is found in one reading, none shows a value that may
 //! be a secret.
 
-use std::{
-    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, str::FromStr, time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Config, Database, Http, Jobs, Keys, Limits, Log, Mail, Providers, VARIABLES, mail};
+use super::{
+    Config, Database, Http, Jobs, Keys, Limits, Log, Mail, Providers, mail,
+    reading::{Fault, Reading},
+};
 use crate::{
     crypto::{admin_token::AdminToken, sealed::KeyRing, token_digest::Pepper},
-    domain::OrganizationId,
+    domain::{OrganizationId, proxies::TrustedProxies},
     telemetry::log::Format,
 };
 
 /// The shortest admin token: it opens every organisation's calls, and nothing slows guesses down.
 const ADMIN_TOKEN_CHARACTERS: usize = 16;
-
-/// One thing that is wrong with the configuration, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub variable: String,
-    pub problem: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.variable, self.problem)
-    }
-}
 
 /// Reads the process's environment.
 ///
@@ -51,21 +39,11 @@ fn is_ours(name: &str) -> bool {
 /// # Errors
 /// Every fault there is.
 pub fn from_variables(variables: BTreeMap<String, String>) -> Result<Config, Vec<Fault>> {
-    let mut reading = Reading {
-        variables,
-        faults: Vec::new(),
-    };
+    let mut reading = Reading::of(variables);
     reading.refuse_unknown();
     let config = reading.config();
-    match config {
-        Some(config) if reading.faults.is_empty() => Ok(config),
-        _ => Err(reading.faults),
-    }
-}
-
-struct Reading {
-    variables: BTreeMap<String, String>,
-    faults: Vec<Fault>,
+    let faults = reading.faults();
+    config.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
 impl Reading {
@@ -115,6 +93,11 @@ impl Reading {
         let end = self.seconds("ONHOOK_END_WAIT_SECONDS", 0, 30);
         let agent_end = self.seconds("ONHOOK_AGENT_END_WAIT_SECONDS", 0, 30);
         let most = self.number("ONHOOK_MAX_CONNECTIONS", 1, 1_000_000);
+        let proxies = self.optional(
+            "ONHOOK_TRUSTED_PROXIES",
+            "must be addresses and networks, not everybody's, separated by commas: 10.0.0.0/8,::1",
+            TrustedProxies::parse,
+        );
         let local = self.local_organization(listen);
         Some(Http {
             listen: listen?,
@@ -123,6 +106,7 @@ impl Reading {
             end_wait: end?,
             agent_end_wait: agent_end?,
             max_connections: most?,
+            trusted_proxies: proxies.unwrap_or_default(),
             local_organization: local,
         })
     }
@@ -243,104 +227,14 @@ impl Reading {
             })
         })
     }
-
-    fn refuse_unknown(&mut self) {
-        let known = |name: &str| VARIABLES.iter().any(|(variable, ..)| *variable == name);
-        let unknown: Vec<String> = self
-            .variables
-            .keys()
-            .filter(|name| !known(name))
-            .cloned()
-            .collect();
-        for name in unknown {
-            let nearest = VARIABLES
-                .iter()
-                .map(|(variable, ..)| *variable)
-                .min_by_key(|variable| strsim::levenshtein(variable, &name));
-            let hint = nearest
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
-            self.fault(&name, &format!("is not a variable of Onhook{hint}"));
-        }
-    }
-
-    /// The variable's text or its default; a required one that is absent is a fault.
-    fn value(&mut self, name: &str) -> Option<String> {
-        let given = self
-            .variables
-            .get(name)
-            .filter(|text| !text.is_empty())
-            .cloned();
-        let default = VARIABLES.iter().find(|(variable, ..)| *variable == name);
-        let value = given.or_else(|| default.and_then(|(_, text, _)| text.map(str::to_owned)));
-        if value.is_none() {
-            let what = default.map_or("", |(_, _, what)| what);
-            self.fault(name, &format!("is not set: {what}"));
-        }
-        value
-    }
-
-    fn parse<T>(&mut self, name: &str, must: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.value(name)?;
-        let parsed = parse(text.trim());
-        if parsed.is_none() {
-            self.fault(name, must);
-        }
-        parsed
-    }
-
-    /// A variable that may be empty; `None` also when it is a fault, which is noted.
-    fn optional<T>(
-        &mut self,
-        name: &str,
-        must: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let value = self.value(name).filter(|text| !text.is_empty())?;
-        let parsed = parse(value.trim());
-        if parsed.is_none() {
-            self.fault(name, must);
-        }
-        parsed
-    }
-
-    fn boolean(&mut self, name: &str) -> Option<bool> {
-        self.parse(name, "must be true or false", |text| text.parse().ok())
-    }
-
-    fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(
-        &mut self,
-        name: &str,
-        least: T,
-        most: T,
-    ) -> Option<T> {
-        let range = format!("must be a whole number from {least} to {most}");
-        self.parse(name, &range, |text| {
-            text.parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-        })
-    }
-
-    fn seconds(&mut self, name: &str, least: u64, most: u64) -> Option<Duration> {
-        self.number(name, least, most).map(Duration::from_secs)
-    }
-
-    fn millis(&mut self, name: &str, least: u64, most: u64) -> Option<Duration> {
-        self.number(name, least, most).map(Duration::from_millis)
-    }
-
-    fn fault(&mut self, variable: &str, problem: &str) {
-        self.faults.push(Fault {
-            variable: variable.to_owned(),
-            problem: problem.to_owned(),
-        });
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::VARIABLES;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs

@@ -1,7 +1,7 @@
 //! The variables that the configuration is read from. What they mean is in `read.rs`.
 
 /// Every variable: its name, its default (`None`: required; empty: off), what it is.
-pub const VARIABLES: [(&str, Option<&str>, &str); 27] = [
+pub const VARIABLES: [(&str, Option<&str>, &str); 28] = [
     (
         "DATABASE_URL",
         None,
@@ -71,6 +71,11 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 27] = [
         "ONHOOK_MAX_CONNECTIONS",
         Some("10000"),
         "open client connections at most",
+    ),
+    (
+        "ONHOOK_TRUSTED_PROXIES",
+        Some(""),
+        "addresses and networks of proxies whose X-Forwarded-For is believed, separated by commas",
     ),
     (
         "ONHOOK_PROVIDER_CONNECT_TIMEOUT_MS",

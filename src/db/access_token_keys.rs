@@ -80,6 +80,29 @@ pub async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
+/// Puts a seed that was sealed anew in the place of what was read; false when it is another one by now,
+/// or the key is forgotten.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn replace_seed(db: &Db, key: &KeyRow, anew: &Sealed) -> Result<bool> {
+    let done = db
+        .run(
+            "seal a key of access tokens anew",
+            sqlx::query!(
+                "/* db::access_token_keys::replace_seed */ UPDATE access_token_keys
+                SET seed_sealed = $2, seed_key_id = $3 WHERE id = $1 AND seed_sealed = $4",
+                key.id,
+                anew.bytes,
+                anew.key_id,
+                key.seed.bytes
+            )
+            .execute(&db.pool),
+        )
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Forgets keys that another one has followed for longer than `after`: nothing that they signed is
 /// good any more.
 ///

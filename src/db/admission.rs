@@ -3,7 +3,8 @@
 //! A request waits for connections for a bounded time in all, however many statements it runs, and is
 //! then told to come back: it must not find out minutes later. Ends, reports and reads of one call
 //! have a quarter of the connections that lists and new calls never get, and wait longer, so
-//! lists are refused first. Jobs have connections of their own (`Db::for_workers`).
+//! lists are refused first. Logins and what else strangers ask have an eighth: they count tries in rows
+//! that many of them share, and would hold every connection while they wait for each other. Jobs have connections of their own (`Db::for_workers`).
 
 use std::{
     future::Future,
@@ -26,6 +27,9 @@ pub enum Urgency {
     Safety,
     /// Lists, new calls, settings.
     Ordinary,
+    /// Logging in, registering: from somebody who is not known yet. It is hashed for longer than it
+    /// waits here.
+    Stranger,
     /// Done only if a connection is idle: a look that is repeated anyway.
     Idle,
 }
@@ -66,6 +70,8 @@ pub(super) struct Places {
     all: Semaphore,
     /// Of them, those that are for more than the most urgent.
     ordinary: Semaphore,
+    /// Of those, the ones that strangers may take.
+    strangers: Semaphore,
     /// How long the most urgent requests wait, all their statements together.
     patience: Duration,
     /// How long statements wait that belong to no request.
@@ -76,6 +82,7 @@ pub(super) struct Places {
 pub(super) struct Place<'a> {
     _all: SemaphorePermit<'a>,
     _ordinary: Option<SemaphorePermit<'a>>,
+    _stranger: Option<SemaphorePermit<'a>>,
 }
 
 impl Places {
@@ -84,6 +91,7 @@ impl Places {
         Self {
             all: Semaphore::new(all),
             ordinary: Semaphore::new((all - all / 4).max(1)),
+            strangers: Semaphore::new((all / 8).max(1)),
             patience: options.patience,
             without_request: options.acquire_timeout,
         }
@@ -93,6 +101,7 @@ impl Places {
         match urgency {
             Urgency::Safety => self.patience,
             Urgency::Ordinary => self.patience * 5 / 8,
+            Urgency::Stranger => self.patience * 5,
             Urgency::Idle => Duration::ZERO,
         }
     }
@@ -118,25 +127,35 @@ impl Places {
     }
 
     fn take_now(&self, urgency: Urgency) -> Option<Place<'_>> {
+        let stranger = match urgency {
+            Urgency::Stranger => Some(self.strangers.try_acquire().ok()?),
+            Urgency::Safety | Urgency::Ordinary | Urgency::Idle => None,
+        };
         let ordinary = match urgency {
             Urgency::Safety => None,
-            Urgency::Ordinary | Urgency::Idle => Some(self.ordinary.try_acquire().ok()?),
+            _ => Some(self.ordinary.try_acquire().ok()?),
         };
         Some(Place {
             _all: self.all.try_acquire().ok()?,
             _ordinary: ordinary,
+            _stranger: stranger,
         })
     }
 
     async fn wait(&self, urgency: Urgency, patience: Duration) -> Result<Place<'_>> {
         let taking = async {
+            let stranger = match urgency {
+                Urgency::Stranger => Some(self.strangers.acquire().await.ok()?),
+                Urgency::Safety | Urgency::Ordinary | Urgency::Idle => None,
+            };
             let ordinary = match urgency {
                 Urgency::Safety => None,
-                Urgency::Ordinary | Urgency::Idle => Some(self.ordinary.acquire().await.ok()?),
+                _ => Some(self.ordinary.acquire().await.ok()?),
             };
             Some(Place {
                 _all: self.all.acquire().await.ok()?,
                 _ordinary: ordinary,
+                _stranger: stranger,
             })
         };
         let taken = tokio::time::timeout(patience, taking).await;
@@ -183,6 +202,31 @@ mod tests {
             ends.push(place);
         }
         assert_eq!(ends.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn strangers_take_an_eighth_and_leave_the_rest_to_everybody_else() {
+        let places = Places::new(&Options {
+            request_connections: CONNECTIONS,
+            patience: Duration::from_millis(10),
+            ..Options::default()
+        });
+        let held = with(Urgency::Stranger, places.take()).await.ok().unwrap();
+        assert!(with(Urgency::Stranger, places.take()).await.is_err());
+        let mut lists = Vec::new();
+        while let Ok(place) = with(Urgency::Ordinary, places.take()).await {
+            lists.push(place);
+        }
+        assert_eq!(lists.len(), 5);
+        drop((held, lists));
+        // Who waits is given the place that becomes free.
+        let first = with(Urgency::Stranger, places.take()).await.ok();
+        let second = with(Urgency::Stranger, places.take());
+        let (second, ()) = tokio::join!(second, async {
+            tokio::task::yield_now().await;
+            drop(first);
+        });
+        assert!(second.is_ok());
     }
 
     #[tokio::test]

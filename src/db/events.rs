@@ -4,16 +4,17 @@ use serde_json::Value;
 
 use super::Db;
 use crate::domain::{
-    AgentId, CallId, Error, OrgScope, OrganizationId, Result, Timestamp,
-    webhook::{event::EventType, position::EventPosition},
+    AgentId, CallId, Error, OrgScope, OrganizationId, Result, Timestamp, position::Position,
+    webhook::event::EventType,
 };
 
 /// An event as it was published, and where it stands.
 #[derive(Debug)]
 pub struct EventRow {
-    pub position: EventPosition,
+    pub position: Position,
     pub kind: EventType,
     pub at: Timestamp,
+    pub recorded_at: Timestamp,
     /// `None`: the event is about no call.
     pub agent_id: Option<AgentId>,
     pub data: Value,
@@ -39,7 +40,7 @@ pub struct Filter {
 pub async fn after(
     db: &Db,
     scope: OrgScope,
-    after: Option<EventPosition>,
+    after: Position,
     filter: &Filter,
     since: Timestamp,
     limit: i64,
@@ -48,9 +49,6 @@ pub async fn after(
         .agents
         .as_ref()
         .map(|agents| agents.iter().map(|agent| agent.0).collect());
-    let transaction = after.map_or(0, |after| after.transaction).to_string();
-    let call_id = after.map_or(uuid::Uuid::nil(), |after| after.call_id.0);
-    let sequence = after.map_or(-1, |after| after.sequence);
     let rows = db
         .run(
             "read events in their order",
@@ -89,9 +87,9 @@ pub async fn after(
                 ) events
                 ORDER BY position, call_id, sequence LIMIT $8"#,
                 scope.id() as OrganizationId,
-                transaction,
-                call_id,
-                sequence,
+                after.transaction.to_string(),
+                after.call_id as CallId,
+                after.sequence,
                 since as Timestamp,
                 agents.as_deref(),
                 &filter.types,
@@ -121,15 +119,15 @@ impl Row {
         let unknown = |error| Error::internal("read an event's type", error);
         let transaction = self.transaction.parse::<u64>();
         Ok(EventRow {
-            position: EventPosition {
+            position: Position {
                 transaction: transaction
                     .map_err(|error| Error::internal("read an event's position", error))?,
                 call_id: self.call_id,
                 sequence: self.sequence,
-                recorded_at: self.recorded_at,
             },
             kind: self.kind.parse().map_err(unknown)?,
             at: self.at,
+            recorded_at: self.recorded_at,
             agent_id: self.agent_id,
             data: self.data,
         })

@@ -187,6 +187,35 @@ pub async fn end(db: &Db, person_id: PersonId, id: SessionId, now: Timestamp) ->
     Ok(done.rows_affected() == 1)
 }
 
+/// Ends the sessions of a person whose password was changed, but for `except`, that the statement of
+/// the change could not see: it waited for logins that were checking the password before, and what
+/// those then committed is newer than its snapshot. No login by that password begins after it.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn end_begun_meanwhile(
+    db: &Db,
+    person_id: PersonId,
+    except: Option<SessionId>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<()> {
+    db.run(
+        "end sessions begun meanwhile",
+        sqlx::query!(
+            "/* db::sessions::end_begun_meanwhile */ UPDATE sessions SET ended_at = $4, ended_reason = $3
+            WHERE person_id = $1 AND id IS DISTINCT FROM $2 AND ended_at IS NULL",
+            person_id as PersonId,
+            except as Option<SessionId>,
+            reason,
+            now as Timestamp
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
 /// A session as its owner sees it.
 #[derive(Clone, Debug)]
 pub struct SessionRow {

@@ -26,6 +26,7 @@ pub mod person;
 pub mod phone;
 pub mod position;
 pub mod provider;
+pub mod proxies;
 pub mod role;
 pub mod secret_text;
 pub mod session;

@@ -18,7 +18,8 @@ pub const KEPT_FOR: time::Duration = time::Duration::days(30);
 pub struct Position {
     /// PostgreSQL's 64-bit transaction id.
     pub transaction: u64,
-    /// The last event seen of that transaction; nil: none.
+    /// The call of the last event seen of that transaction; nil: none was. Where `sequence` is 0,
+    /// the id of an event that is about no call.
     pub call_id: CallId,
     pub sequence: i64,
 }
@@ -34,22 +35,23 @@ impl Position {
     }
 }
 
-/// A position as clients keep it: the `id` of a stream's messages, `stream_cursor` of a list. With
-/// the second in which it was given out, which tells how old it is.
+/// A position as clients keep it: the `id` of a stream's messages, `stream_cursor` of a list,
+/// `next_after` of a page. With the second in which it was given out, or in which its event was
+/// recorded, which tells how old it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamCursor {
+pub struct EventCursor {
     pub position: Position,
     pub given_at: Timestamp,
 }
 
-impl StreamCursor {
+impl EventCursor {
     /// Whether what came after it may be kept no longer.
     pub fn is_too_old(&self, now: Timestamp) -> bool {
         now.since(self.given_at) > KEPT_FOR
     }
 }
 
-impl fmt::Display for StreamCursor {
+impl fmt::Display for EventCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Position {
             transaction,
@@ -57,19 +59,19 @@ impl fmt::Display for StreamCursor {
             sequence,
         } = self.position;
         write!(f, "{transaction:x}-{:x}", self.given_at.unix_seconds())?;
-        if sequence > 0 {
+        if !call_id.0.is_nil() {
             write!(f, "-{}-{sequence}", call_id.0.simple())?;
         }
         Ok(())
     }
 }
 
-/// A text that is none of our cursors.
+/// A text that is none of our positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor of a stream")]
+#[error("not a position among events")]
 pub struct NotACursor;
 
-impl FromStr for StreamCursor {
+impl FromStr for EventCursor {
     type Err = NotACursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -96,11 +98,15 @@ impl FromStr for StreamCursor {
             None => Position::before(transaction),
             Some((call_id, sequence)) => Position {
                 transaction,
-                call_id: CallId(Uuid::try_parse(call_id).map_err(|_| NotACursor)?),
+                call_id: Uuid::try_parse(call_id)
+                    .ok()
+                    .filter(|id| !id.is_nil())
+                    .map(CallId)
+                    .ok_or(NotACursor)?,
                 sequence: sequence
                     .parse()
                     .ok()
-                    .filter(|sequence| *sequence > 0)
+                    .filter(|sequence| *sequence >= 0)
                     .ok_or(NotACursor)?,
             },
         };
@@ -132,17 +138,18 @@ mod tests {
         for position in [
             Position::before(0),
             Position::before(u64::MAX),
+            event(7, 9, 0),
             event(7, 9, 1),
             event(u64::MAX, u128::MAX, i64::MAX),
         ] {
-            let cursor = StreamCursor {
+            let cursor = EventCursor {
                 position,
                 given_at: at(),
             };
             assert_eq!(cursor.to_string().parse(), Ok(cursor), "{cursor}");
         }
         assert_eq!(
-            StreamCursor {
+            EventCursor {
                 position: Position::before(0x1a2b3),
                 given_at: at()
             }
@@ -163,7 +170,7 @@ mod tests {
             "+1-1",
             "1-1-",
             "1-1-x-1",
-            "1-1-00000000000000000000000000000001-0",
+            "1-1-00000000000000000000000000000000-0",
             "1-1-00000000000000000000000000000001--1",
             "1-1-00000000000000000000000000000001-1-1",
             "1-fffffffffffffff",
@@ -171,7 +178,7 @@ mod tests {
             "evt_00000000000000000000000000000001_1",
             "ä-1",
         ] {
-            assert_eq!(text.parse::<StreamCursor>(), Err(NotACursor), "{text}");
+            assert_eq!(text.parse::<EventCursor>(), Err(NotACursor), "{text}");
         }
     }
 
@@ -189,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_cursor_older_than_thirty_days_is_too_old() {
-        let cursor = StreamCursor {
+        let cursor = EventCursor {
             position: Position::before(1),
             given_at: at(),
         };

@@ -1,4 +1,7 @@
 //! An answer before it is written: status, body, and the few headers that ours have.
+//!
+//! No cache keeps any of them: some carry a token or a secret (RFC 6749 section 5.1), what a call is
+//! changes while it is read, and whoever adds an operation need not think of it.
 
 use axum::{
     body::Body,
@@ -135,6 +138,8 @@ impl IntoResponse for Answer {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        // RFC 9111 section 5.2.2.5.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if has_body {
             headers.insert(
                 header::CONTENT_TYPE,

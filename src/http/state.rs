@@ -3,7 +3,10 @@
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use crate::{
-    app::App, crypto::admin_token::AdminToken, domain::OrganizationId, providers::Registry,
+    app::App,
+    crypto::admin_token::AdminToken,
+    domain::{OrganizationId, proxies::TrustedProxies},
+    providers::Registry,
     telemetry::Metrics,
 };
 
@@ -25,6 +28,8 @@ pub struct HttpParts {
     pub admin_token: Option<AdminToken>,
     /// Who acts without a token on the session routes, in local mode.
     pub local_organization: Option<OrganizationId>,
+    /// Who may say for whom a request is relayed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl HttpState {

@@ -49,6 +49,7 @@ impl Attempts {
         if gathering.attempts.len() == 1 {
             let (attempts, of) = (Arc::clone(self), app.clone());
             drop(app.ambient.tasks.spawn(async move {
+                // Also while the node stops: what was attempted is recorded, a few milliseconds later.
                 tokio::time::sleep(GATHER).await;
                 attempts.write(&of, scope).await;
             }));

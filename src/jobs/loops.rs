@@ -222,11 +222,18 @@ impl Worker {
         let (wake, tasks) = (self.jobs.app.db.wake(), &self.jobs.app.ambient.tasks);
         loop {
             tokio::select! {
+                biased;
                 () = tasks.stopping() => return,
                 () = wake.deliveries() => {}
             }
-            tokio::time::sleep(GATHER).await;
+            if tasks.stopped_within(GATHER).await {
+                return;
+            }
             for organization_id in wake.take_deliveries() {
+                // Another node finds what is left; what is claimed here would have to be waited for.
+                if tasks.is_stopping() {
+                    return;
+                }
                 let started = self.start_deliveries(organization_id).await;
                 log_failure("deliver due webhooks", started);
             }
@@ -249,9 +256,7 @@ impl Worker {
     pub(super) async fn paused(&self, pause: Duration) -> bool {
         let ambient = &self.jobs.app.ambient;
         let spread = pause.mul_f64(0.8 + 0.4 * ambient.entropy.unit());
-        tokio::time::timeout(spread, ambient.tasks.stopping())
-            .await
-            .is_ok()
+        ambient.tasks.stopped_within(spread).await
     }
 }
 

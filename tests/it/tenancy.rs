@@ -109,6 +109,13 @@ fn comparable(reply: &Reply, names: &Names) -> (u16, String, Vec<(String, String
     if let Some(request_id) = reply.header("x-request-id") {
         text = text.replace(request_id, "{request}");
     }
+    // Where a list's stream goes on: how far all transactions of the database server have come by now.
+    let cursor = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|body| body["stream_cursor"].as_str().map(str::to_owned));
+    if let Some(cursor) = cursor {
+        text = text.replace(&cursor, "{stream}");
+    }
     let mut headers: Vec<(String, String)> = reply
         .headers
         .iter()

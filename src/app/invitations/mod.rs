@@ -24,7 +24,7 @@ use crate::{
         role::{Role, may_change},
         secret_text::SecretText,
         throttle,
-        token::Caller,
+        token::{Caller, Scope},
     },
 };
 
@@ -41,7 +41,8 @@ pub async fn create(
     email: &EmailAddress,
     role: Role,
 ) -> Result<InvitationRow> {
-    actor::ask_verified(caller)?;
+    let caller = actor::as_it_is_now(app, caller, Scope::MembersWrite).await?;
+    actor::ask_verified(&caller)?;
     if !may_change(caller.highest_role(), None, Some(role)) {
         return Err(role_too_low());
     }

@@ -2,13 +2,16 @@
 
 use serde_json::json;
 
-use super::{App, actor::By};
+use super::{
+    App,
+    actor::{self, By},
+};
 use crate::{
     db::{self, members::MemberRow},
     domain::{
         Error, ErrorCode, PersonId, Result,
         role::{Role, may_change},
-        token::Caller,
+        token::{Caller, Scope},
     },
 };
 
@@ -27,15 +30,22 @@ pub struct Wanted {
 /// open invitations that the member made are revoked. Who leaves needs nobody's leave.
 ///
 /// # Errors
-/// `MEMBER_NOT_FOUND`, `ROLE_TOO_LOW`, `LAST_OWNER`, `DATABASE_UNAVAILABLE`.
+/// `MEMBER_NOT_FOUND`, `ROLE_TOO_LOW`, `LAST_OWNER`, `DATABASE_UNAVAILABLE`; where the caller's own
+/// role changed meanwhile, what identifying it again answers.
 pub async fn change(app: &App, by: By<'_>, caller: &Caller, wanted: Wanted) -> Result<MemberRow> {
     let id = wanted.person_id;
+    let leaves = wanted.role.is_none() && caller.person_id() == Some(id);
+    let highest = if leaves {
+        None
+    } else {
+        let caller = actor::as_it_is_now(app, caller, Scope::MembersWrite).await?;
+        caller.highest_role()
+    };
     for _ in 0..ATTEMPTS {
         let member = db::members::find(&app.db, by.scope, id)
             .await?
             .ok_or_else(not_found)?;
-        let leaves = wanted.role.is_none() && caller.person_id() == Some(id);
-        if !leaves && !may_change(caller.highest_role(), Some(member.role), wanted.role) {
+        if !leaves && !may_change(highest, Some(member.role), wanted.role) {
             return Err(role_too_low());
         }
         if wanted.role == Some(member.role) {

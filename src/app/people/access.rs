@@ -20,7 +20,7 @@ use crate::{
     db::{self, access_token_keys::KeyRow},
     domain::{
         Error, ErrorCode, OrganizationId, PersonId, Result, SessionId, Timestamp,
-        membership::{NoChoice, Standing},
+        membership::{Membership, NoChoice, Standing},
         session::{ACCESS, AccessClaims},
         token::{Caller, Environment, Principal},
     },
@@ -134,7 +134,7 @@ async fn read(app: &App) -> Result<Known> {
         if let Ok(public) = public {
             known.verifying.insert(row.id, VerifyingKey::new(public));
         }
-        let seed = app.keys.open(&row.seed, &seal_context(row.id))?;
+        let seed = app.keys.open(&row.seed, &key_context(row.id))?;
         let key = SigningKey::from_seed(row.id, &seed)?;
         known.signing.push((row.signs_from, key));
     }
@@ -146,7 +146,7 @@ async fn make_key(app: &App, signs_from: Timestamp, unless_after: Timestamp) -> 
     let seed: [u8; 32] = app.ambient.entropy.bytes();
     let sealed: Sealed = app
         .keys
-        .seal(&seed, &seal_context(id), app.ambient.entropy.as_ref())?;
+        .seal(&seed, &key_context(id), app.ambient.entropy.as_ref())?;
     let row = KeyRow {
         id,
         public: SigningKey::from_seed(id, &seed)?.public().to_vec(),
@@ -157,7 +157,7 @@ async fn make_key(app: &App, signs_from: Timestamp, unless_after: Timestamp) -> 
 }
 
 /// What a key's seed is bound to when it is sealed.
-fn seal_context(id: Uuid) -> String {
+pub fn key_context(id: Uuid) -> String {
     format!("access_token_keys/{id}")
 }
 
@@ -251,18 +251,49 @@ pub async fn identify(app: &App, token: &str, named: Option<OrganizationId>) -> 
             "You belong to several organisations; name one in the header X-Organization-Id",
         ),
     })?;
-    Ok(Caller {
+    Ok(caller(
+        person.person_id,
+        person.session_id,
+        &person.standing,
+        membership,
+    ))
+}
+
+/// A person in an organisation as it is now, whatever is remembered.
+///
+/// # Errors
+/// `UNAUTHENTICATED` (the session is over), `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.
+pub(in crate::app) async fn identify_anew(
+    app: &App,
+    (person_id, session_id): (PersonId, SessionId),
+    organization_id: OrganizationId,
+) -> Result<Caller> {
+    let now = app.ambient.now();
+    let standing = db::sessions::find_standing(&app.db, session_id, person_id, now).await?;
+    let standing = standing.ok_or_else(unauthenticated)?;
+    let membership = standing.choose(Some(organization_id), None);
+    let membership = membership.map_err(|_| organization_not_found())?;
+    Ok(caller(person_id, session_id, &standing, membership))
+}
+
+fn caller(
+    person_id: PersonId,
+    session_id: SessionId,
+    standing: &Standing,
+    membership: Membership,
+) -> Caller {
+    Caller {
         organization_id: membership.organization_id,
         principal: Principal::Person {
-            person_id: person.person_id,
-            session_id: person.session_id,
+            person_id,
+            session_id,
             role: membership.role,
         },
         environment: Environment::Live,
         scopes: membership.role.scopes(),
         agent_ids: None,
-        verified: membership.organization_verified && person.standing.email_verified,
-    })
+        verified: membership.organization_verified && standing.email_verified,
+    }
 }
 
 /// The one answer to an organisation that there is not, or that the person does not belong to.

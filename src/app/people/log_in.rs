@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Under which name guesses at one account from everywhere are counted.
+const OF_ACCOUNT: &str = "login of";
+
 /// What somebody logs in with.
 #[derive(Debug)]
 pub struct Credentials {
@@ -49,8 +52,7 @@ pub async fn log_in(app: &App, visitor: &Visitor, shown: &Credentials) -> Result
     let (key, from) = (shown.email.key(), visitor.counted_as());
     let account: &[&str] = &[&key];
     let both: &[&str] = &[&key, &from];
-    let counted = [
-        ("login of", account, throttle::LOGINS_OF_ACCOUNT),
+    let of_address = [
         (
             "login of from",
             both,
@@ -62,7 +64,10 @@ pub async fn log_in(app: &App, visitor: &Visitor, shown: &Credentials) -> Result
             throttle::LOGINS_FROM_ADDRESS,
         ),
     ];
-    count_try(app, &counted).await?;
+    count_try(app, &of_address).await?;
+    // Only what its address may try counts against the account: one alone does not lock it.
+    let of_account = [(OF_ACCOUNT, account, throttle::LOGINS_OF_ACCOUNT)];
+    count_try(app, &of_account).await?;
     let person = db::people::find_by_email(&app.db, &shown.email).await?;
     let hash = person.as_ref().map(|person| person.password_hash.as_str());
     let hashing = &app.people.hashing;
@@ -94,13 +99,22 @@ pub async fn log_in(app: &App, visitor: &Visitor, shown: &Credentials) -> Result
         return Err(failed());
     }
     let spent = [
-        app.pepper.digest_count("login of", account),
+        app.pepper.digest_count(OF_ACCOUNT, account),
         app.pepper.digest_count("login of from", both),
     ];
     db::throttles::forget(&app.db, &spent).await?;
     visitor.record(app, person.id, "session.create").await?;
     let claims = AccessClaims::new(person.id, session_id, shown.organization_id, now);
     tokens(app, &claims, refresh).await
+}
+
+/// Forgets what was guessed at an account from everywhere: its owner has just proved who it is.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub(super) async fn forget_guesses(app: &App, email: &EmailAddress) -> Result<()> {
+    let key = app.pepper.digest_count(OF_ACCOUNT, &[&email.key()]);
+    db::throttles::forget(&app.db, &[key]).await
 }
 
 /// Goes on with a session. A refresh token that comes a second time ends the session: somebody holds

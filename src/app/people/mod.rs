@@ -25,7 +25,10 @@ use crate::{
     },
 };
 
-pub use access::{PersonByToken, identify, organization_not_found, recognise, rotate_key};
+pub(super) use access::identify_anew;
+pub use access::{
+    PersonByToken, identify, key_context, organization_not_found, recognise, rotate_key,
+};
 
 /// As long as tokens are remembered: what was ended is in force on every node by then.
 const REMEMBERED: Duration = Duration::from_secs(2);

@@ -1,9 +1,12 @@
 //! Changing a password, and setting one by mail.
 
 use super::{
-    App, PersonByToken, Visitor, count_mail, count_try, link_invalid, mailbox,
+    App, PersonByToken, Visitor, count_mail, count_try, link_invalid,
+    log_in::forget_guesses,
+    mailbox,
     mails::{self, Purpose, sealed},
     needs_mail,
+    sessions::end_begun_meanwhile,
 };
 use crate::{
     db::{
@@ -75,6 +78,8 @@ pub async fn reset(
     let person_id = db::people::reset_password(&app.db, &digest, &hash, &notice, now)
         .await?
         .ok_or_else(link_invalid)?;
+    end_begun_meanwhile(app, person_id, None, "password_changed").await?;
+    forget_guesses(app, &email).await?;
     visitor
         .record(app, person_id, "person.reset_password")
         .await
@@ -123,6 +128,7 @@ pub async fn change(
     if !db::people::change_password(&app.db, &change).await? {
         return Err(wrong());
     }
+    end_begun_meanwhile(app, by.person_id, Some(by.session_id), "password_changed").await?;
     visitor
         .record(app, by.person_id, "person.change_password")
         .await

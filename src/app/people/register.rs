@@ -6,6 +6,7 @@ use super::{
     App, Visitor, count_mail, count_try, link_invalid, mailbox,
     mails::{self, Purpose},
     needs_mail,
+    sessions::end_begun_meanwhile,
 };
 use crate::{
     app::Actor,
@@ -108,10 +109,11 @@ async fn register_founder(
         reset_digest,
         reset_mail: mails::sealed(app, &owner, Occasion::Registered { link: &reset })?,
     };
-    if let Some(person_id) = db::people::register(&app.db, &registration).await? {
-        visitor.record(app, person_id, "person.register").await?;
-    }
-    Ok(())
+    let registered = db::people::register(&app.db, &registration).await?;
+    // Where there was an account, the same steps are taken for somebody who is nobody.
+    let person_id = registered.unwrap_or(registration.person_id);
+    end_begun_meanwhile(app, person_id, None, "registered_again").await?;
+    visitor.record(app, person_id, "person.register").await
 }
 
 async fn register_invited(
@@ -150,6 +152,7 @@ async fn register_invited(
             _ => not_found(),
         });
     };
+    end_begun_meanwhile(app, person_id, None, "registered_again").await?;
     visitor.record(app, person_id, "invitation.accept").await
 }
 
@@ -161,7 +164,8 @@ pub struct ByOperator {
     pub password: Password,
 }
 
-/// Makes somebody a member with this role; an address that has an account keeps name and password.
+/// Makes somebody a member with this role; an address that its owner has confirmed keeps name and
+/// password.
 ///
 /// # Errors
 /// `VALIDATION_FAILED` (name), `ORGANIZATION_NOT_FOUND`, `DATABASE_UNAVAILABLE`.

@@ -41,6 +41,20 @@ pub async fn revoke(
     visitor.record(app, person_id, "session.revoke").await
 }
 
+/// Ends what logins began by the password that was good until just now, but for the session `except`.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub(super) async fn end_begun_meanwhile(
+    app: &App,
+    person_id: PersonId,
+    except: Option<SessionId>,
+    reason: &'static str,
+) -> Result<()> {
+    let now = app.ambient.now();
+    db::sessions::end_begun_meanwhile(&app.db, person_id, except, reason, now).await
+}
+
 /// The one answer to a session that there is not, or that is another person's.
 pub fn not_found() -> Error {
     Error::new(

@@ -28,7 +28,7 @@ use crate::{
     domain::{
         AgentId, Error, ErrorCode, OrgScope, OrganizationId, Result, Timestamp, TokenId,
         call::FactType,
-        position::{Position, StreamCursor},
+        position::{EventCursor, Position},
         token::Caller,
         webhook::{
             envelope::{Envelope, event_id},
@@ -90,8 +90,8 @@ impl StreamEvent {
     }
 
     /// The place after this event.
-    pub fn cursor(&self) -> StreamCursor {
-        StreamCursor {
+    pub fn cursor(&self) -> EventCursor {
+        EventCursor {
             position: self.position,
             given_at: self.recorded_at,
         }
@@ -171,7 +171,7 @@ pub async fn read(
     app: &App,
     caller: &Caller,
     scope: OrgScope,
-    from: Option<StreamCursor>,
+    from: Option<EventCursor>,
     filter: Filter,
 ) -> Result<Reader> {
     if let Some(token) = caller.token_id() {
@@ -236,8 +236,9 @@ pub async fn read(
 
 /// Reads what is new for as long as somebody reads.
 async fn keep_looking(app: &App) {
+    let tasks = &app.ambient.tasks;
     let mut tokens_seen = tokio::time::Instant::now();
-    while app.feed.is_wanted() {
+    while !tasks.is_stopping() && app.feed.is_wanted() {
         let full = failing("read what is new", look(app).await).unwrap_or(false);
         if tokens_seen.elapsed() >= TOKENS_EVERY {
             tokens_seen = tokio::time::Instant::now();
@@ -248,9 +249,11 @@ async fn keep_looking(app: &App) {
             continue;
         }
         tokio::select! {
-            () = app.ambient.tasks.stopping() => return,
+            () = tasks.stopping() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = app.db.wake().facts() => tokio::time::sleep(GATHER).await,
+            () = app.db.wake().facts() => {
+                tasks.stopped_within(GATHER).await;
+            }
             () = app.feed.came.notified() => {}
         }
     }

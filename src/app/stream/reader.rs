@@ -12,7 +12,7 @@ use crate::{
     domain::{
         AgentId, OrgScope, Result, Timestamp,
         call::FactType,
-        position::{Position, StreamCursor},
+        position::{EventCursor, Position},
     },
 };
 
@@ -54,7 +54,7 @@ impl Start {
     /// `live_from`: what the node hands on comes after it. `next`: no transaction has this id yet; a
     /// higher place is of another database, which this one was restored from.
     pub(super) fn of(
-        from: Option<StreamCursor>,
+        from: Option<EventCursor>,
         live_from: Position,
         next: u64,
         now: Timestamp,
@@ -121,8 +121,8 @@ impl Reader {
     }
 
     /// The place after all that was seen, when nothing older is still to be read.
-    pub fn cursor(&self) -> Option<StreamCursor> {
-        self.is_live().then(|| StreamCursor {
+    pub fn cursor(&self) -> Option<EventCursor> {
+        self.is_live().then(|| EventCursor {
             position: self.position.max(self.parts.live_from),
             given_at: self.parts.app.ambient.now(),
         })
@@ -207,7 +207,7 @@ mod tests {
         let now = Timestamp::from_unix_millis(1_900_000_000_000);
         let live_from = Position::before(100);
         let from = |transaction, days: i64| {
-            Some(StreamCursor {
+            Some(EventCursor {
                 position: Position::before(transaction),
                 given_at: now.plus(time::Duration::days(-days)),
             })

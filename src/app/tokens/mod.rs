@@ -6,7 +6,11 @@
 use serde_json::{Value, json};
 use time::Duration;
 
-use super::{App, actor::By, callers};
+use super::{
+    App,
+    actor::{self, By},
+    callers,
+};
 use crate::{
     db::{
         self,
@@ -151,7 +155,8 @@ pub fn may_see(caller: &Caller, token: &TokenRow) -> bool {
 /// All that whoever asks has himself, as it is now.
 async fn own_grant(app: &App, by: By<'_>, caller: &Caller) -> Result<Grant> {
     let Some(id) = caller.token_id() else {
-        return Ok(Grant::of(caller));
+        let caller = actor::as_it_is_now(app, caller, Scope::TokensWrite).await?;
+        return Ok(Grant::of(&caller));
     };
     let own = db::tokens::find(&app.db, by.scope, id).await?;
     let own = own.filter(|own| own.is_in_force(app.ambient.now()));

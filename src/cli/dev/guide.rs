@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::demo::Card;
-use crate::{cli::terminal::say, simulator::Delivery};
+use crate::{ambient::Tasks, cli::terminal::say, simulator::Delivery};
 
 pub(super) fn print(card: &Card, data_dir: &Path) {
     let (url, token, agent) = (&card.base_url, &card.token, card.agent_id);
@@ -44,9 +44,17 @@ What the provider knows: {}/_sim/calls    What arrived as webhooks: {}/received
     ));
 }
 
-/// Prints a line for each webhook that arrives.
-pub(super) async fn announce(mut arrived: UnboundedReceiver<Delivery>) {
-    while let Some(delivery) = arrived.recv().await {
+/// Prints a line for each webhook that arrives, until the tasks are told to stop: the receiver never
+/// hangs up.
+pub(super) async fn announce(mut arrived: UnboundedReceiver<Delivery>, tasks: Tasks) {
+    loop {
+        let delivery = tokio::select! {
+            () = tasks.stopping() => return,
+            delivery = arrived.recv() => delivery,
+        };
+        let Some(delivery) = delivery else {
+            return;
+        };
         let signature = if delivery.signature_valid {
             "valid"
         } else {

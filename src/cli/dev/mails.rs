@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Prints a line for each mail that arrives from now on.
 pub(super) async fn announce(folder: PathBuf, tasks: Tasks) {
     let mut seen = files(&folder);
-    while tokio::time::timeout(EVERY, tasks.stopping()).await.is_err() {
+    while !tasks.stopped_within(EVERY).await {
         let now = files(&folder);
         for path in now.difference(&seen) {
             let text = std::fs::read_to_string(path).unwrap_or_default();

@@ -124,7 +124,11 @@ async fn serve(
         &serde_json::to_vec_pretty(&card)?,
     )?;
     guide::print(&card, data_dir);
-    drop(ambient.tasks.spawn(guide::announce(arrived)));
+    drop(
+        ambient
+            .tasks
+            .spawn(guide::announce(arrived, ambient.tasks.clone())),
+    );
     drop(
         ambient
             .tasks

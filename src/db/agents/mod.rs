@@ -3,10 +3,11 @@
 pub mod managed;
 
 use serde_json::Value;
+use sqlx::types::Json;
 
 use super::Db;
 use crate::domain::{
-    AgentId, Error, OrgScope, OrganizationId, ProviderAccountId, RateCardId, Result, Timestamp,
+    AgentId, Error, OrgScope, OrganizationId, ProviderAccountId, Result, Timestamp,
     agent::AgentSettings, billing::Rate, phone::Phone, provider::ProviderKind,
 };
 
@@ -52,10 +53,7 @@ pub async fn find_dial_plan(
                     p.id AS "account_id?: ProviderAccountId",
                     p.provider AS "provider?: ProviderKind",
                     p.simulated AS "simulated?",
-                    r.id AS "rate_card_id?: RateCardId", r.currency AS "currency?",
-                    r.price_micros AS "price_micros?", r.price_seconds AS "price_seconds?",
-                    r.increment_seconds AS "increment_seconds?",
-                    r.minimum_seconds AS "minimum_seconds?"
+                    to_jsonb(r) AS "rate?: Json<Rate>"
                 FROM agents a
                 LEFT JOIN LATERAL (
                     SELECT number, provider_account_id FROM phone_numbers n
@@ -67,7 +65,8 @@ pub async fn find_dial_plan(
                 LEFT JOIN provider_accounts p ON p.organization_id = a.organization_id
                     AND p.id = n.provider_account_id AND p.disconnected_at IS NULL
                 LEFT JOIN LATERAL (
-                    SELECT id, currency, price_micros, price_seconds, increment_seconds, minimum_seconds
+                    SELECT id AS rate_card_id, currency, price_micros, price_seconds,
+                        increment_seconds, minimum_seconds
                     FROM rate_cards r
                     WHERE r.organization_id = a.organization_id AND r.provider = p.provider
                         AND r.valid_from <= $5
@@ -84,31 +83,12 @@ pub async fn find_dial_plan(
         )
         .await?;
     row.map(|row| {
-        let account = row
-            .account_id
-            .zip(row.provider)
-            .map(|(id, provider)| DialAccount {
-                id,
-                provider,
-                simulated: row.simulated.unwrap_or(false),
-            });
-        let rate = (|| {
-            Some(Rate {
-                rate_card_id: row.rate_card_id?,
-                currency: row.currency?,
-                price_micros: row.price_micros?,
-                price_seconds: row.price_seconds?,
-                increment_seconds: row.increment_seconds?,
-                minimum_seconds: row.minimum_seconds?,
-            })
-        })();
-        let settings = read_settings(row.settings)?;
         Ok(DialPlan {
             published: row.published,
-            settings,
-            account,
+            settings: read_settings(row.settings)?,
+            account: dial_account(row.account_id, row.provider, row.simulated),
             from: row.number,
-            rate,
+            rate: row.rate.map(|Json(rate)| rate),
         })
     })
     .transpose()
@@ -141,17 +121,15 @@ pub async fn find_inbound_plan(
             sqlx::query!(
                 r#"/* db::agents::find_inbound_plan */
                 SELECT a.id AS "agent_id: AgentId", a.settings, p.provider AS "provider: ProviderKind",
-                    r.id AS "rate_card_id?: RateCardId", r.currency AS "currency?",
-                    r.price_micros AS "price_micros?", r.price_seconds AS "price_seconds?",
-                    r.increment_seconds AS "increment_seconds?",
-                    r.minimum_seconds AS "minimum_seconds?"
+                    to_jsonb(r) AS "rate?: Json<Rate>"
                 FROM phone_numbers n
                 JOIN provider_accounts p ON p.organization_id = n.organization_id
                     AND p.id = n.provider_account_id AND p.disconnected_at IS NULL
                 JOIN agents a ON a.organization_id = n.organization_id AND a.id = n.agent_id
                     AND a.published_at IS NOT NULL
                 LEFT JOIN LATERAL (
-                    SELECT id, currency, price_micros, price_seconds, increment_seconds, minimum_seconds
+                    SELECT id AS rate_card_id, currency, price_micros, price_seconds,
+                        increment_seconds, minimum_seconds
                     FROM rate_cards r
                     WHERE r.organization_id = a.organization_id AND r.provider = p.provider
                         AND r.valid_from <= $4
@@ -168,21 +146,11 @@ pub async fn find_inbound_plan(
         )
         .await?;
     row.map(|row| {
-        let rate = (|| {
-            Some(Rate {
-                rate_card_id: row.rate_card_id?,
-                currency: row.currency?,
-                price_micros: row.price_micros?,
-                price_seconds: row.price_seconds?,
-                increment_seconds: row.increment_seconds?,
-                minimum_seconds: row.minimum_seconds?,
-            })
-        })();
         Ok(InboundPlan {
             agent_id: row.agent_id,
             settings: read_settings(row.settings)?,
             provider: row.provider,
-            rate,
+            rate: row.rate.map(|Json(rate)| rate),
         })
     })
     .transpose()
@@ -215,15 +183,13 @@ pub async fn find_adoption_plan(
                 r#"/* db::agents::find_adoption_plan */
                 SELECT a.settings, p.id AS "account_id?: ProviderAccountId",
                     p.provider AS "provider?: ProviderKind", p.simulated AS "simulated?",
-                    r.id AS "rate_card_id?: RateCardId", r.currency AS "currency?",
-                    r.price_micros AS "price_micros?", r.price_seconds AS "price_seconds?",
-                    r.increment_seconds AS "increment_seconds?",
-                    r.minimum_seconds AS "minimum_seconds?"
+                    to_jsonb(r) AS "rate?: Json<Rate>"
                 FROM agents a
                 LEFT JOIN provider_accounts p ON p.organization_id = a.organization_id
                     AND p.id = $3 AND p.disconnected_at IS NULL
                 LEFT JOIN LATERAL (
-                    SELECT id, currency, price_micros, price_seconds, increment_seconds, minimum_seconds
+                    SELECT id AS rate_card_id, currency, price_micros, price_seconds,
+                        increment_seconds, minimum_seconds
                     FROM rate_cards r
                     WHERE r.organization_id = a.organization_id AND r.provider = p.provider
                         AND r.valid_from <= $4
@@ -239,25 +205,10 @@ pub async fn find_adoption_plan(
         )
         .await?;
     row.map(|row| {
-        let rate = (|| {
-            Some(Rate {
-                rate_card_id: row.rate_card_id?,
-                currency: row.currency?,
-                price_micros: row.price_micros?,
-                price_seconds: row.price_seconds?,
-                increment_seconds: row.increment_seconds?,
-                minimum_seconds: row.minimum_seconds?,
-            })
-        })();
-        let account = row.account_id.zip(row.provider);
         Ok(AdoptionPlan {
             settings: read_settings(row.settings)?,
-            account: account.map(|(id, provider)| DialAccount {
-                id,
-                provider,
-                simulated: row.simulated.unwrap_or(false),
-            }),
-            rate,
+            account: dial_account(row.account_id, row.provider, row.simulated),
+            rate: row.rate.map(|Json(rate)| rate),
         })
     })
     .transpose()
@@ -333,6 +284,19 @@ pub async fn published(
         .fetch_all(&db.pool),
     )
     .await
+}
+
+/// The account of a plan's row; all three columns are there or none is.
+fn dial_account(
+    id: Option<ProviderAccountId>,
+    provider: Option<ProviderKind>,
+    simulated: Option<bool>,
+) -> Option<DialAccount> {
+    Some(DialAccount {
+        id: id?,
+        provider: provider?,
+        simulated: simulated?,
+    })
 }
 
 fn read_settings(settings: Value) -> Result<AgentSettings> {

@@ -1,5 +1,7 @@
 //! What accompanies a change of a call, in the form that `write_effects` reads.
 
+use std::ops::Not;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -85,19 +87,29 @@ pub struct AuditRow {
     pub detail: Value,
 }
 
-/// [`Change`] and [`Effects`] as `write_effects` reads them.
+/// [`Change`] and [`Effects`] as `write_effects` reads them: what is not to be done is left out.
 #[derive(Serialize)]
 pub(super) struct EffectsJson<'a> {
     at: Timestamp,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     facts: &'a [Fact],
+    #[serde(skip_serializing_if = "Not::not")]
     drop_jobs: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     jobs: &'a [JobRow],
+    #[serde(skip_serializing_if = "Option::is_none")]
     finish_job: Option<FinishJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     run_job_again: Option<RunAgainJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<&'a AttemptRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<&'a ReceiptRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<&'a AuditRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     idempotency: Option<&'a NewKey>,
 }
 

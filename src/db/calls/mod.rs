@@ -1,5 +1,6 @@
 //! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
 
+mod apply;
 mod compared;
 mod effects;
 mod evidence;
@@ -9,6 +10,7 @@ mod row;
 use serde_json::Value;
 use sqlx::types::Json;
 
+pub use apply::apply;
 pub use compared::{Known, Placed, known, placed};
 pub use effects::{AttemptRow, AuditRow, Effects, JobRow, ReceiptRow};
 pub use evidence::evidence;
@@ -22,7 +24,7 @@ use crate::domain::{
     call::{Call, Change},
 };
 use effects::EffectsJson;
-use row::{CallRow, ChangedRow, NewCallRow};
+use row::{CallRow, NewCallRow};
 
 /// How a client names a call: by our id or by the provider's. Vonage's ids are UUIDs too, so a UUID
 /// may be either.
@@ -241,29 +243,6 @@ pub async fn place(
             }
         });
     }
-}
-
-/// Writes a decided change if the call is still the one it was decided on. One statement, safe to
-/// drop at any moment. False: somebody was faster; read and decide again. Whoever waits is woken by
-/// the caller ([`super::Wake::changed`]).
-///
-/// # Errors
-/// `DATABASE_UNAVAILABLE`: whether it was written is unknown.
-pub async fn apply(db: &Db, scope: OrgScope, change: &Change, effects: &Effects) -> Result<bool> {
-    let call = &change.call;
-    db.run(
-        "apply a change of a call",
-        sqlx::query_scalar!(
-            r#"/* db::calls::apply */ SELECT apply_change($1, $2, $3, $4, $5) AS "applied!""#,
-            scope.id() as OrganizationId,
-            call.id as CallId,
-            call.version - 1,
-            Json(&ChangedRow::from(call)) as _,
-            Json(&EffectsJson::of(change, effects)) as _
-        )
-        .fetch_one(&db.pool),
-    )
-    .await
 }
 
 /// Merges metadata (a null member removes its key) and changes the maximum duration of a live

@@ -183,7 +183,8 @@ pub struct NewMember<'a> {
 }
 
 /// Makes a member of an account with this address, which counts as confirmed and is made where there
-/// is none. Whose it is.
+/// is none. One that nobody has confirmed may be anybody's: it gets the new password and name, and
+/// what was done with it before is undone. Whose it is.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -195,9 +196,20 @@ pub async fn create_member(db: &Db, scope: OrgScope, new: &NewMember<'_>) -> Res
                 INSERT INTO people AS p (id, email, email_key, name, password_hash, created_at,
                     email_verified_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $6)
-                ON CONFLICT (email_key) DO UPDATE
-                SET email_verified_at = coalesce(p.email_verified_at, excluded.email_verified_at)
-                RETURNING id
+                ON CONFLICT (email_key) DO UPDATE SET
+                    email = CASE WHEN p.email_verified_at IS NULL THEN excluded.email ELSE p.email END,
+                    name = CASE WHEN p.email_verified_at IS NULL THEN excluded.name ELSE p.name END,
+                    password_hash = CASE WHEN p.email_verified_at IS NULL
+                        THEN excluded.password_hash ELSE p.password_hash END,
+                    email_verified_at = coalesce(p.email_verified_at, excluded.email_verified_at)
+                -- A hash has its own salt: it is the new one, or an older one.
+                RETURNING id, password_hash = $5 AS is_new
+            ), ended AS (
+                UPDATE sessions s SET ended_at = $6, ended_reason = 'registered_again' FROM person
+                WHERE s.person_id = person.id AND person.is_new AND s.ended_at IS NULL
+            ), undone AS (
+                UPDATE mail_links l SET used_at = $6 FROM person
+                WHERE l.person_id = person.id AND person.is_new AND l.used_at IS NULL
             )
             INSERT INTO members (organization_id, person_id, role, created_at)
             SELECT $7, id, $8, $6 FROM person

@@ -5,6 +5,5 @@ pub mod endpoint;
 pub mod envelope;
 pub mod event;
 pub mod headers;
-pub mod position;
 pub mod schedule;
 pub mod signature;

@@ -5,10 +5,7 @@ use serde::Serialize;
 
 use super::style::{AdminError, finish_admin};
 use crate::{
-    app::{
-        actor::By,
-        calls::cancel::{self, Named},
-    },
+    app::calls::cancel::{self, Named},
     db::{admission, calls::CallRef},
     domain::{CallId, Error, Result, Timestamp},
     http::{
@@ -103,10 +100,7 @@ async fn carry_out(
     named: &str,
     received_at: Timestamp,
 ) -> Result<Answer> {
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let ending = cancel::cancel(&state.app, by, call_id, named, received_at).await?;
     if ending.is_none_or(|ending| ending.was_over) {
         return Ok(not_found());

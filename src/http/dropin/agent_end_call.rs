@@ -5,12 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::style::{AgentError, finish_agent};
 use crate::{
-    app::{
-        actor::By,
-        calls::{
-            end::{self, EndRequest},
-            wait,
-        },
+    app::calls::{
+        end::{self, EndRequest},
+        wait,
     },
     db::{admission, calls::CallRef},
     domain::{
@@ -123,10 +120,7 @@ async fn carry_out(
     let Some((agent_id, reference)) = named else {
         return Ok(not_found());
     };
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let request = EndRequest {
         reason: EndReason::EndedByApi,
         note: None,

@@ -6,12 +6,9 @@ use time::Duration;
 
 use super::style::{SessionError, finish_session};
 use crate::{
-    app::{
-        actor::By,
-        calls::{
-            end::{self, EndRequest},
-            wait,
-        },
+    app::calls::{
+        end::{self, EndRequest},
+        wait,
     },
     db::{self, admission, calls::CallRef, hangup_attempts::Attempt},
     domain::{
@@ -98,10 +95,7 @@ async fn carry_out(
     let Some(reference) = CallRef::parse(named) else {
         return Ok(not_found());
     };
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let request = EndRequest {
         reason: EndReason::EndedByApi,
         note: None,

@@ -6,12 +6,9 @@ use time::Duration;
 
 use super::style::{DetailError, finish_detail};
 use crate::{
-    app::{
-        actor::By,
-        calls::{
-            end::{self, EndRequest},
-            wait,
-        },
+    app::calls::{
+        end::{self, EndRequest},
+        wait,
     },
     db::{admission, calls::CallRef},
     domain::{
@@ -110,10 +107,7 @@ async fn carry_out(
     let Some(reference) = reference else {
         return Ok(not_found());
     };
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let request = EndRequest {
         reason: EndReason::EndedByApi,
         note: None,

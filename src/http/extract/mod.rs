@@ -27,7 +27,12 @@ use axum::{
 
 use super::{HttpState, layers::RequestContext};
 use crate::{
-    app::{Actor, actor, callers, people, rates::Lane},
+    app::{
+        Actor,
+        actor::{self, By},
+        callers, people,
+        rates::Lane,
+    },
     domain::{
         Error, ErrorCode, OrgScope, OrganizationId, Result,
         token::{Caller, Scope},
@@ -51,6 +56,16 @@ pub(super) struct Identity {
     pub(super) caller: Caller,
     pub(super) scope: OrgScope,
     pub(super) actor: Actor,
+}
+
+impl Identity {
+    /// As whom operations act.
+    pub(super) fn by(&self) -> By<'_> {
+        By {
+            scope: self.scope,
+            actor: &self.actor,
+        }
+    }
 }
 
 /// The operator, who may act for any organisation.
@@ -86,6 +101,7 @@ impl FromRequest<HttpState> for Incoming {
         let context = parts.extensions.get::<RequestContext>().cloned();
         let context = context.unwrap_or_else(|| RequestContext {
             request_id: "".into(),
+            peer: None,
             address: None,
             received_at: state.app.ambient.now(),
             caller: std::sync::Arc::default(),
@@ -140,7 +156,7 @@ impl Incoming {
     /// Who calls, whatever it is for.
     async fn recognise(&self, state: &HttpState) -> Result<Identity> {
         let token = bearer(&self.headers).ok_or_else(callers::unauthenticated)?;
-        let address = self.context.address.map(|address| address.ip());
+        let address = self.context.address;
         let caller = if token.starts_with("ohk_") {
             callers::identify(&state.app, token, address).await?
         } else {
@@ -178,7 +194,7 @@ impl Incoming {
         let Some(organization_id) = self.local_organization(state) else {
             return self.identify(state, scope).await;
         };
-        if !local::is_from_this_machine(&self.headers, &self.uri, self.context.address) {
+        if !local::is_from_this_machine(&self.headers, &self.uri, self.context.peer) {
             return Err(Error::new(
                 ErrorCode::Unauthenticated,
                 "Send a valid API token: without one, local mode answers programs and pages of \
@@ -194,7 +210,7 @@ impl Incoming {
     /// A page of this machine that may read what local mode answers, as its browser names it.
     pub(super) fn local_page(&self, state: &HttpState) -> Option<HeaderValue> {
         self.local_organization(state)?;
-        local::is_from_this_machine(&self.headers, &self.uri, self.context.address)
+        local::is_from_this_machine(&self.headers, &self.uri, self.context.peer)
             .then(|| local::local_page(&self.headers).cloned())
             .flatten()
     }
@@ -242,7 +258,7 @@ impl Incoming {
     }
 
     fn address(&self) -> Option<String> {
-        self.context.address.map(|address| address.ip().to_string())
+        self.context.address.map(|address| address.to_string())
     }
 
     /// Reads the whole body.

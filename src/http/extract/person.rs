@@ -34,7 +34,7 @@ impl Incoming {
     /// Who asks, when nobody has said who it is.
     pub(in crate::http) fn visitor(&self) -> Visitor {
         Visitor {
-            address: self.context.address.map(|address| address.ip()),
+            address: self.context.address,
             request_id: self.context.request_id.to_string(),
         }
     }

@@ -2,7 +2,7 @@
 //! query), who asked, how it came out, how long it took.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -23,12 +23,16 @@ use crate::{
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What is known of a request beside its parts.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct RequestContext {
     pub(in crate::http) request_id: Arc<str>,
-    pub(in crate::http) address: Option<SocketAddr>,
+    /// Who connects.
+    pub(in crate::http) peer: Option<SocketAddr>,
+    /// Who asks: another one than the peer when that is a trusted proxy.
+    pub(in crate::http) address: Option<IpAddr>,
     pub(in crate::http) received_at: Timestamp,
     /// Set once the caller is identified.
     pub(in crate::http) caller: Arc<OnceLock<Caller>>,
@@ -81,7 +85,8 @@ pub(in crate::http) async fn access_log(
     response
 }
 
-/// How urgent a request is: ending calls and what tells of one call come before the rest.
+/// How urgent a request is: ending calls and what tells of one call come before the rest, and that
+/// before what strangers may ask.
 fn urgency(method: &Method, route: &str) -> Urgency {
     match route {
         "/api/v1/calls/{id}" if method == Method::GET => Urgency::Safety,
@@ -93,17 +98,27 @@ fn urgency(method: &Method, route: &str) -> Urgency {
         | "/callbacks/{provider}/{account_id}/calls/{call_id}"
         | "/callbacks/{provider}/{account_id}"
         | "/readyz" => Urgency::Safety,
+        "/api/v1/auth/login"
+        | "/api/v1/auth/register"
+        | "/api/v1/auth/verify-email"
+        | "/api/v1/auth/password/forgot"
+        | "/api/v1/auth/password/reset" => Urgency::Stranger,
         _ => Urgency::Ordinary,
     }
 }
 
 fn context(state: &HttpState, request: &Request) -> RequestContext {
     let extensions = request.extensions();
+    let peer = extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0);
+    let forwarded_for = request.headers().get_all(X_FORWARDED_FOR).iter();
+    // What is no text is no address.
+    let forwarded_for = forwarded_for.map(|value| value.to_str().unwrap_or_default());
     RequestContext {
         request_id: format!("req_{}", state.app.ambient.entropy.uuid().simple()).into(),
-        address: extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0),
+        peer,
+        address: peer.map(|peer| state.trusted_proxies.client(peer.ip(), forwarded_for)),
         received_at: extensions
             .get::<Arrival>()
             .map_or_else(|| state.app.ambient.now(), |arrival| arrival.0),

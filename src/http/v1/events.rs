@@ -12,12 +12,12 @@ use crate::{
         events::{EventRow, Filter},
     },
     domain::{
-        Error, OrgScope, Result,
+        Error, ErrorCode, OrgScope, Result, Timestamp,
+        position::{EventCursor, KEPT_FOR, Position},
         token::{Environment, Scope},
         webhook::{
             endpoint::event_problem,
             envelope::{Envelope, event_id},
-            position::{self, EventPosition},
         },
     },
     http::{
@@ -27,9 +27,6 @@ use crate::{
         extract::{Incoming, Query, wrong},
     },
 };
-
-/// How long events can be asked for.
-const KEPT: time::Duration = time::Duration::days(30);
 
 /// A page of events.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -78,30 +75,43 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         return Err(wrong("type", "unknown", problem));
     }
     let limit = limit(&query)?;
-    let since = state.app.ambient.now().plus(-KEPT);
+    let now = state.app.ambient.now();
     let after = query.one("after")?;
-    let after = after.map(EventPosition::decode).transpose()?;
-    if after.is_some_and(|after| after.recorded_at < since) {
-        return Err(position::invalid());
-    }
+    let after = after.map(|text| cursor(text, now)).transpose()?;
     let filter = Filter {
         agents: identity.caller.agent_ids.clone(),
         test_only: identity.caller.environment == Environment::Test,
         types,
     };
     let (db, scope) = (&state.app.db, identity.scope);
-    let mut rows = db::events::after(db, scope, after, &filter, since, limit + 1).await?;
+    let place = after.map_or(Position::before(0), |after| after.position);
+    let since = now.plus(-KEPT_FOR);
+    let mut rows = db::events::after(db, scope, place, &filter, since, limit + 1).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
-    let next_after = rows.last().map(|row| row.position).or(after);
+    let last = rows.last().map(|row| EventCursor {
+        position: row.position,
+        given_at: row.recorded_at,
+    });
     let items = rows.iter().map(|row| envelope(scope, row));
     let shown = EventPage {
         items: items.collect::<Result<_>>()?,
         has_more,
-        next_after: next_after.map(EventPosition::encode),
+        next_after: last.or(after).map(|cursor| cursor.to_string()),
     };
     Ok(Answer::json(StatusCode::OK, &shown))
+}
+
+fn cursor(text: &str, now: Timestamp) -> Result<EventCursor> {
+    let cursor = text.parse::<EventCursor>().ok();
+    cursor.filter(|cursor| !cursor.is_too_old(now)).ok_or_else(|| {
+        Error::new(
+            ErrorCode::CursorInvalid,
+            "The position is not one that was given here, or is older than events are kept; start \
+             again without it",
+        )
+    })
 }
 
 fn envelope(scope: OrgScope, row: &EventRow) -> Result<Envelope> {

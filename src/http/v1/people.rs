@@ -1,6 +1,6 @@
-//! What the routes for people share: how large their requests are, addresses, the JSON of tokens.
+//! What the routes for people share: how their requests are read, addresses, the JSON of tokens.
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     app::people::log_in::Tokens,
@@ -10,10 +10,20 @@ use crate::{
         secret_text::{SecretKind, SecretText},
         session,
     },
+    http::extract::{Incoming, Members, parse_json},
 };
 
 /// The largest body of a route that strangers call, in bytes.
-pub(super) const AUTH_BYTES: usize = 16 * 1024;
+const MOST_BYTES: usize = 16 * 1024;
+
+/// Reads what a person or a stranger sends.
+///
+/// # Errors
+/// As [`Incoming::body`] and [`parse_json`].
+pub(super) async fn read<T: DeserializeOwned + Members>(incoming: &mut Incoming) -> Result<T> {
+    let body = incoming.body(MOST_BYTES).await?;
+    parse_json(&incoming.headers, &body)
+}
 
 /// Reads an address.
 ///

@@ -19,7 +19,7 @@ use crate::{
     domain::{
         AgentId, Error, ErrorCode, Result,
         call::FactType,
-        position::StreamCursor,
+        position::EventCursor,
         token::{Environment, Scope},
     },
     http::{
@@ -103,7 +103,7 @@ async fn open(state: &HttpState, incoming: &Incoming) -> Result<Open> {
     ))
 }
 
-fn cursor(text: &str) -> Result<StreamCursor> {
+fn cursor(text: &str) -> Result<EventCursor> {
     text.parse().map_err(|_| {
         Error::new(
             ErrorCode::CursorInvalid,
@@ -231,7 +231,7 @@ fn written(event: &StreamEvent) -> String {
 }
 
 /// A message of the stream itself.
-fn message(cursor: Option<&StreamCursor>, kind: &str, reason: &str) -> String {
+fn message(cursor: Option<&EventCursor>, kind: &str, reason: &str) -> String {
     let id = cursor.map_or_else(String::new, |cursor| format!("id: {cursor}\n"));
     format!("{id}event: {kind}\ndata: {}\n\n", json!({"reason": reason}))
 }

@@ -3,6 +3,8 @@
 
 use std::future::Future;
 
+use axum::http::StatusCode;
+
 use crate::{
     db::admission,
     domain::{Error, Result},
@@ -33,6 +35,22 @@ pub(in crate::http) async fn in_own_task(
     let tasks = &state.app.ambient.tasks;
     let task = tasks.spawn(admission::carried(work));
     task.await.map_err(|error| Error::internal(doing, error))?
+}
+
+/// As [`in_own_task`], for work of which there is nothing to say.
+///
+/// # Errors
+/// As [`in_own_task`].
+pub(in crate::http) async fn done_in_own_task(
+    state: &HttpState,
+    doing: &'static str,
+    work: impl Future<Output = Result<()>> + Send + 'static,
+) -> Result<Answer> {
+    let work = async move {
+        work.await?;
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    };
+    in_own_task(state, doing, work).await
 }
 
 /// The name of a thing, for people.

@@ -113,11 +113,8 @@ async fn whoever_ends_a_call_it_ends_once_for_the_right_reason_from_the_right_si
                 let id = answered(&app, &line, direction).await;
                 end(&app, &id, by).await;
                 let cause = assert_ended(&app, &id, may_be).await;
-                // When both end it, it may be a read or the answer to our hang-up that shows the
-                // end, with few words or none.
-                let as_told = causes(provider, direction, by).contains(&cause);
                 assert!(
-                    as_told || by == By::Both,
+                    causes(provider, direction, by).contains(&cause),
                     "{}, {direction:?}, {by:?}: {cause}",
                     line.provider
                 );
@@ -129,7 +126,21 @@ async fn whoever_ends_a_call_it_ends_once_for_the_right_reason_from_the_right_si
 
 /// What may be kept of the provider's own words.
 fn causes(provider: ProviderKind, direction: Direction, by: By) -> Vec<Value> {
-    let (we_did, we_called) = (by == By::Us, direction == Direction::Outbound);
+    match by {
+        By::Us => told(provider, direction, true),
+        By::FarEnd => told(provider, direction, false),
+        By::Both => [
+            told(provider, direction, true),
+            told(provider, direction, false),
+            shown(provider),
+        ]
+        .concat(),
+    }
+}
+
+/// What is told of an end by one side.
+fn told(provider: ProviderKind, direction: Direction, we_did: bool) -> Vec<Value> {
+    let we_called = direction == Direction::Outbound;
     match provider {
         // Told by the answer to our hang-up and by a report, whichever comes first.
         ProviderKind::Twilio => vec![
@@ -149,5 +160,61 @@ fn causes(provider: ProviderKind, direction: Direction, by: By) -> Vec<Value> {
         })],
         // Who did it is not told.
         ProviderKind::Openai => vec![json!({"close_code": 1000})],
+    }
+}
+
+/// What shows the end when our hang-up came after it: an answer that the call is over says nothing
+/// more, and at some a read says less than a report.
+fn shown(provider: ProviderKind) -> Vec<Value> {
+    match provider {
+        ProviderKind::Twilio | ProviderKind::Sip | ProviderKind::Openai => vec![Value::Null],
+        ProviderKind::Telnyx => vec![Value::Null, json!({})],
+        // Their answer is the same as for a call that never was: it is read.
+        ProviderKind::Vonage => vec![json!({"status": "completed"})],
+    }
+}
+
+#[test]
+fn the_words_of_another_provider_or_in_another_shape_are_nobodys_cause() {
+    use ProviderKind::{Openai, Sip, Telnyx, Twilio, Vonage};
+    for (provider, word) in [
+        (Twilio, json!({"call_status": "completed"})),
+        (
+            Twilio,
+            json!({"status": "completed", "disconnected_by": "user"}),
+        ),
+        (Twilio, json!({"CallStatus": ["completed"]})),
+        (Twilio, json!({"CallStatus": "busy"})),
+        (Telnyx, json!({"CallStatus": "completed"})),
+        (Telnyx, json!({"hangup_cause": "normal_clearing"})),
+        (Telnyx, json!([])),
+        (Vonage, json!({"CallStatus": "completed"})),
+        (
+            Vonage,
+            json!({"status": "completed", "disconnected_by": "callee"}),
+        ),
+        (Vonage, Value::Null),
+        (Sip, json!({"status": "completed"})),
+        (
+            Sip,
+            json!({"call_status": "completed", "sip_status": "200", "sip_reason": "OK", "call_termination_by": "jambonz"}),
+        ),
+        (Openai, json!({"status": "completed"})),
+        (Openai, json!({"close_code": "1000"})),
+        (Openai, json!({"close_code": 1006})),
+        (Openai, json!("1000")),
+    ] {
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            let may_be = causes(provider, direction, By::Both);
+            assert!(!may_be.contains(&word), "{provider:?}: {word}");
+        }
+    }
+    for provider in EVERY {
+        // Of an end by one side everything is told.
+        for by in [By::Us, By::FarEnd] {
+            let may_be = causes(provider, Direction::Inbound, by);
+            assert!(!may_be.contains(&Value::Null), "{provider:?}");
+            assert!(!may_be.contains(&json!({})), "{provider:?}");
+        }
     }
 }

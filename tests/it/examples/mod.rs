@@ -3,6 +3,7 @@
 //!
 //! An interpreter or library that this machine lacks is no failure: the test says what it skipped.
 
+mod readme;
 mod run;
 mod sessions;
 

@@ -71,6 +71,16 @@ impl Language {
             .await
     }
 
+    pub async fn bash_with_curl_and_openssl() -> Option<Self> {
+        let shell = Self {
+            program: "bash",
+            arguments: &["-s"],
+        };
+        shell
+            .that_runs("set -e; curl --version; openssl version")
+            .await
+    }
+
     /// Itself when it runs `needs` without an error; otherwise says that it was skipped.
     async fn that_runs(self, needs: &str) -> Option<Self> {
         let why = match self.try_run(needs).await {

@@ -1,13 +1,20 @@
-//! The key that seals is replaced while the nodes work, and nobody notices.
+//! The key that seals, and the secrets that sign webhooks, are replaced while the nodes work, and
+//! nobody notices.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use onhook::{app::resealing, crypto::sealed::KeyRing, domain::OrgScope};
+use onhook::{
+    app::resealing,
+    crypto::sealed::KeyRing,
+    domain::{OrgScope, role::Role, webhook::signature::SigningSecret},
+    simulator::Delivery,
+};
 use serde_json::json;
 
+use crate::people;
 use crate::support::{
     app::{SECRET_KEY, TestApp},
     client::TestClient,
@@ -20,7 +27,8 @@ const NEW_KEY: &str = "new:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
 async fn keys_in_use(app: &TestApp) -> Vec<String> {
     let mut owner = app.database.as_owner().await;
     sqlx::query_scalar(
-        "SELECT credentials_key_id FROM provider_accounts UNION SELECT secret_key_id FROM webhook_endpoints ORDER BY 1",
+        "SELECT credentials_key_id FROM provider_accounts UNION SELECT secret_key_id FROM webhook_endpoints
+        UNION SELECT seed_key_id FROM access_token_keys ORDER BY 1",
     )
     .fetch_all(&mut owner)
     .await
@@ -66,7 +74,13 @@ async fn the_key_is_rotated_under_load_without_a_failed_request() {
     let client = |node: &onhook::boot::Node| {
         TestClient::new(&format!("http://{}", node.address), Some(&app.tenant.token))
     };
-    let clients = vec![client(&both), client(&sealing)];
+    // Programs and people, at both.
+    let (_, access) = people::signed_in(&app, &app.tenant, "ada@example.com", Role::Owner).await;
+    let mut clients = vec![client(&both), client(&sealing)];
+    let of_people = clients
+        .iter()
+        .map(|client| client.with_token(Some(&access)));
+    clients.extend(of_people.collect::<Vec<_>>());
     let (stop, done) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
@@ -75,14 +89,14 @@ async fn the_key_is_rotated_under_load_without_a_failed_request() {
     assert_eq!(keys_in_use(&app).await, ["test"]);
 
     let rotation = async {
-        wait_for("calls before", counted, |count| *count >= 2).await;
+        wait_for("calls before", counted, |count| *count >= 4).await;
         let resealed = resealing::reseal(&sealing.app, OrgScope::assume)
             .await
             .expect("resealed");
-        assert_eq!((resealed.anew, resealed.unopened), (4, 0));
+        assert_eq!((resealed.anew, resealed.unopened), (5, 0));
         assert_eq!(keys_in_use(&app).await, ["new"]);
         let so_far = counted().await;
-        wait_for("calls after", counted, |count| *count >= so_far + 4).await;
+        wait_for("calls after", counted, |count| *count >= so_far + 8).await;
         stop.store(true, Ordering::SeqCst);
     };
     let working = work(&app, clients, Arc::clone(&stop), Arc::clone(&done));
@@ -93,6 +107,12 @@ async fn the_key_is_rotated_under_load_without_a_failed_request() {
     let doctor = format!("/api/v1/provider-accounts/{}/doctor", app.tenant.account_id);
     let seen = client(&without_old).get(&doctor).await;
     assert_eq!(seen.json()["checks"][0]["status"], "ok", "{}", seen.text);
+    let person = client(&without_old).with_token(Some(&access));
+    let organizations = person.get("/api/v1/organizations").await;
+    assert_eq!(organizations.status, 200, "{}", organizations.text);
+    let login = json!({"email": "ada@example.com", "password": people::PASSWORD});
+    let login = person.post("/api/v1/auth/login", &login).await;
+    assert_eq!(login.status, 200, "{}", login.text);
     let again = resealing::reseal(&sealing.app, OrgScope::assume)
         .await
         .expect("resealed");
@@ -161,5 +181,121 @@ async fn what_a_dump_holds_is_opened_by_no_other_key_and_for_no_other_row() {
         .await
         .expect("an answer");
     assert_eq!((resealed.anew, resealed.unopened), (0, 4));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_sealed_is_sealed_anew_or_gone_within_two_days() {
+    let app = TestApp::by_hand().await;
+    let mut owner = app.database.as_owner().await;
+    let columns: Vec<String> = sqlx::query_scalar(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND data_type = 'bytea' AND column_name LIKE '%\\_sealed' ORDER BY 1",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .expect("columns");
+    let expected = [
+        "access_token_keys.seed_sealed",
+        // Kept for two days.
+        "idempotency_keys.answer_sealed",
+        // Sent within two days or given up.
+        "mails.mail_sealed",
+        "provider_accounts.credentials_sealed",
+        "webhook_endpoints.headers_sealed",
+        "webhook_endpoints.previous_secret_sealed",
+        "webhook_endpoints.secret_sealed",
+    ];
+    assert_eq!(columns, expected, "a new one belongs in db/sealed.rs");
+    app.stop().await;
+}
+
+async fn pending(app: &TestApp) -> i64 {
+    let count = "SELECT count(*) FROM webhook_deliveries WHERE state = 'pending'";
+    let mut owner = app.database.as_owner().await;
+    sqlx::query_scalar(count)
+        .fetch_one(&mut owner)
+        .await
+        .expect("a count")
+}
+
+/// Whether the delivery is signed by this secret.
+fn is_signed_by(secret: &SigningSecret, event: &Delivery) -> bool {
+    let at = event.headers["webhook-timestamp"].parse().expect("a time");
+    let id = event.id.as_deref().expect("an id");
+    let signature = &event.headers["webhook-signature"];
+    secret.verifies(id, at, event.raw_body.as_bytes(), signature)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_webhooks_are_rotated_under_load_without_a_refused_delivery() {
+    let app = TestApp::running().await;
+    let rotate = format!(
+        "/api/v1/webhook-endpoints/{}/rotate-secret",
+        app.tenant.endpoint_id
+    );
+    let parse = |text: &str| SigningSecret::parse(text).expect("a secret");
+    let mut secrets = vec![parse(&app.tenant.webhook_secret)];
+    let (stop, done) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let received = || async { app.receiver.received().len() };
+    let more = async |what: &str| {
+        let before = received().await;
+        wait_for(what, received, |count| *count >= before + 12).await
+    };
+    let rotation = async {
+        let mut until = vec![more("deliveries before").await];
+        for _ in 0..3 {
+            let rotated = app
+                .client
+                .post(&rotate, &json!({"overlap_seconds": 3600}))
+                .await;
+            assert_eq!(rotated.status, 200, "{}", rotated.text);
+            // A receiver hears of the new secret a little later than the nodes.
+            more("deliveries before the receiver knows").await;
+            let new = parse(rotated.json()["secret"].as_str().expect("a secret"));
+            app.receiver.trust(new.clone());
+            secrets.push(new);
+            until.push(more("deliveries after").await);
+        }
+        stop.store(true, Ordering::SeqCst);
+        until
+    };
+    let clients = vec![app.client.clone()];
+    let working = work(&app, clients, Arc::clone(&stop), Arc::clone(&done));
+    let (until, ()) = tokio::join!(rotation, working);
+    wait_for("every delivery", || pending(&app), |open| *open == 0).await;
+
+    let arrived = app.receiver.received();
+    // As the receiver saw them at once: signed by a secret that it knew, and taken at the first attempt.
+    let refused = arrived
+        .iter()
+        .filter(|event| !event.signature_valid || event.answered >= 300);
+    assert_eq!(refused.count(), 0);
+    let signed = |event: &Delivery| {
+        let by = secrets.iter().map(|secret| is_signed_by(secret, event));
+        by.collect::<Vec<bool>>()
+    };
+    let (before, rest) = arrived.split_at(until[0]);
+    assert!(before.iter().all(|event| signed(event)[0]));
+    for (round, window) in until.windows(2).enumerate() {
+        let both = arrived[window[0]..window[1]].iter().filter(|event| {
+            let by = signed(event);
+            by[round] && by[round + 1]
+        });
+        assert!(
+            both.count() > 0,
+            "nothing was signed by both in round {round}"
+        );
+    }
+    assert!(
+        rest.iter()
+            .any(|event| signed(event) == [false, false, true, true])
+    );
+    let ids: std::collections::BTreeSet<_> = arrived.iter().map(|event| &event.id).collect();
+    assert_eq!(ids.len(), arrived.len(), "none was sent twice");
+    assert!(done.load(Ordering::SeqCst) > 3);
     app.stop().await;
 }

@@ -8,6 +8,7 @@ mod events;
 mod fairness;
 mod incoming;
 mod key_rotation;
+mod key_rotation_restarts;
 mod kill;
 mod notices;
 mod overload;

@@ -6,3 +6,4 @@ mod dial_call;
 mod hang_up_call;
 mod hunt_orphans;
 mod listeners;
+mod stopping;

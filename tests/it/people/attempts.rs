@@ -2,12 +2,19 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use onhook::db;
+use onhook::{
+    app::people::{
+        Visitor,
+        log_in::{Credentials, log_in},
+    },
+    db,
+    domain::{ErrorCode, password::Password, throttle},
+};
 use ring::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{PASSWORD, bearing, bytes, logged_in, login, nobody, post, registered, text};
+use super::{PASSWORD, bearing, bytes, logged_in, login, mailed, nobody, post, registered, text};
 use crate::support::{app::TestApp, client::Reply};
 
 /// The keys that sign access tokens, as a thief of database and key ring would have them.
@@ -219,6 +226,66 @@ async fn guesses_are_slowed_down_and_the_right_password_ends_it() {
         assert_eq!(guess().await.status, 401);
     }
     assert_eq!(guess().await.status, 429);
+    app.stop().await;
+}
+
+/// Tries to log in from an address, past the listener.
+async fn try_from(app: &TestApp, address: [u8; 4], password: &str) -> Result<(), ErrorCode> {
+    let visitor = Visitor {
+        address: Some(address.into()),
+        request_id: "req_test".to_owned(),
+    };
+    let shown = Credentials {
+        email: "ada@example.com".parse().expect("an address"),
+        password: Password::shown(password.to_owned()),
+        organization_id: None,
+    };
+    let tokens = log_in(&app.app, &visitor, &shown).await;
+    tokens.map(drop).map_err(|error| error.code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_does_not_use_up_what_may_be_tried_from_everywhere() {
+    let app = TestApp::by_hand().await;
+    registered(&app, "ada@example.com").await;
+    let (theirs, hers) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+    for at in 0..120 {
+        let refused = if at < 10 {
+            ErrorCode::LoginFailed
+        } else {
+            ErrorCode::RateLimited
+        };
+        let tried = try_from(&app, theirs, "wrong horse battery").await;
+        assert_eq!(tried, Err(refused), "{at}");
+    }
+    assert_eq!(try_from(&app, hers, PASSWORD).await, Ok(()));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sets_a_password_by_mail_waits_for_nobodys_guesses() {
+    let app = TestApp::by_hand().await;
+    registered(&app, "ada@example.com").await;
+    let account = ["ada@example.com"];
+    let count = [(
+        app.app.pepper.digest_count("login of", &account),
+        throttle::LOGINS_OF_ACCOUNT,
+    )];
+    // Many addresses guess.
+    let now = app.app.ambient.now();
+    while db::throttles::try_once(&app.app.db, &count, now)
+        .await
+        .expect("a count")
+        .is_none()
+    {}
+    assert_eq!(login(&app, "ada@example.com", PASSWORD).await.status, 429);
+    let forgot = json!({"email": "ada@example.com"});
+    post(&app, "/api/v1/auth/password/forgot", forgot).await;
+    let token = mailed(&app, "ada@example.com", "reset-password").await;
+    let body = json!({"token": token, "password": PASSWORD});
+    let reset = post(&app, "/api/v1/auth/password/reset", body).await;
+    assert_eq!(reset.status, 204, "{}", reset.text);
+    logged_in(&app, "ada@example.com").await;
     app.stop().await;
 }
 

@@ -7,9 +7,10 @@ use std::sync::{
 
 use onhook::app::people;
 use serde_json::json;
+use tokio::{sync::RwLock, task::JoinSet};
 
-use super::{bearing, logged_in, login, post, registered, text};
-use crate::support::{app::TestApp, client::TestClient};
+use super::{logged_in, login, post, registered, text};
+use crate::support::{app::TestApp, client::TestClient, wait::wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_logins_at_once_are_all_answered_while_others_are_served() {
@@ -59,6 +60,25 @@ async fn keys_of_access_tokens_change_under_load_without_a_failed_request() {
         assert_eq!(client.get("/api/v1/calls").await.status, 200);
     }
     let mut tokens = logged_in(&app, "ada@example.com").await;
+    // What one node signed both take, whichever heard of the key first: asked all the while.
+    let (over, served) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let current = Arc::new(RwLock::new(text(&tokens, "access_token").to_owned()));
+    let mut users = JoinSet::new();
+    for client in [&app.client, &elsewhere, &app.client, &elsewhere] {
+        let (client, current) = (client.clone(), Arc::clone(&current));
+        let (over, served) = (Arc::clone(&over), Arc::clone(&served));
+        users.spawn(async move {
+            while !over.load(Ordering::SeqCst) {
+                let access = current.read().await.clone();
+                let reply = client.with_token(Some(&access)).get("/api/v1/calls").await;
+                assert_eq!(reply.status, 200, "{}", reply.text);
+                served.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
     let key_of = |token: &str| token.split('.').next().expect("a header").to_owned();
     let mut signed_by = std::collections::BTreeSet::new();
     for round in 0..12 {
@@ -68,15 +88,10 @@ async fn keys_of_access_tokens_change_under_load_without_a_failed_request() {
         app.advance(6);
         let access = text(&tokens, "access_token").to_owned();
         signed_by.insert(key_of(&access));
-        // What one node signed both take, whichever heard of the key first.
-        let (here, there) = (bearing(&app, &access), elsewhere.with_token(Some(&access)));
-        let asked = futures_util::future::join_all((0..4).map(|number| {
-            let client = if number % 2 == 0 { &here } else { &there };
-            client.get("/api/v1/calls")
-        }));
-        for reply in asked.await {
-            assert_eq!(reply.status, 200, "round {round}: {}", reply.text);
-        }
+        *current.write().await = access;
+        let before = served.load(Ordering::SeqCst);
+        let count = || async { served.load(Ordering::SeqCst) };
+        wait_for("requests", count, |served| *served >= before + 12).await;
         let body = json!({"refresh_token": text(&tokens, "refresh_token")});
         let refreshed = if round % 2 == 0 {
             post(&app, "/api/v1/auth/refresh", body).await
@@ -85,6 +100,10 @@ async fn keys_of_access_tokens_change_under_load_without_a_failed_request() {
         };
         assert_eq!(refreshed.status, 200, "round {round}: {}", refreshed.text);
         tokens = refreshed.json();
+    }
+    over.store(true, Ordering::SeqCst);
+    while let Some(user) = users.join_next().await {
+        user.expect("no request failed");
     }
     assert!(signed_by.len() >= 2, "{signed_by:?}");
 

@@ -73,6 +73,38 @@ async fn viewers_read_operators_end_calls_admins_invite_and_owners_rename() {
     app.stop().await;
 }
 
+/// They may be remembered as what they were for two seconds: what they give would stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_made_less_or_removed_gives_nothing_more() {
+    let app = TestApp::by_hand().await;
+    let (_, owner) = member(&app, &app.tenant, "owner@example.com", Role::Owner).await;
+    let (bob_id, bob) = member(&app, &app.tenant, "bob@example.com", Role::Owner).await;
+    let invitation = json!({"email": "bob2@example.com", "role": "viewer"});
+    let token = json!({"name": "mine", "scopes": ["calls:read"]});
+    for (after, refused) in [
+        (Some("viewer"), (403, "SCOPE_MISSING")),
+        (None, (404, "ORGANIZATION_NOT_FOUND")),
+    ] {
+        // Remembered as an owner, unless the machine is slow.
+        assert_eq!(role(&owner, &bob_id, "owner").await.0, 200);
+        let remembered = || async { bob.get("/api/v1/audit").await.status };
+        wait_for("Bob to be an owner", remembered, |status| *status == 200).await;
+        let done = match after {
+            Some(after) => role(&owner, &bob_id, after).await.0,
+            None => remove(&owner, &bob_id).await.0,
+        };
+        assert!(matches!(done, 200 | 204), "{after:?}: {done}");
+        let own = patch(&bob, &path(&bob_id), &json!({"role": "owner"})).await;
+        let invited = bob.post("/api/v1/invitations", &invitation).await;
+        let made = bob.post("/api/v1/tokens", &token).await;
+        for reply in [own, invited, made] {
+            let answered = (reply.status, reply.json()["code"].clone());
+            assert_eq!(answered, (refused.0, json!(refused.1)), "{after:?}");
+        }
+    }
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gives_a_role_above_their_own_or_touches_who_has_one() {
     let app = TestApp::by_hand().await;

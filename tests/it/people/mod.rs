@@ -5,6 +5,7 @@ mod attempts;
 mod load;
 mod members;
 mod sessions;
+mod takeovers;
 
 use onhook::domain::role::Role;
 use reqwest::Method;
@@ -16,7 +17,7 @@ use crate::support::{
     wait::wait_for,
 };
 
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A client without a token.
 pub(super) fn nobody(app: &TestApp) -> TestClient {

@@ -11,6 +11,7 @@ pub mod event_source;
 pub mod gateway;
 pub mod line;
 pub mod operations;
+pub mod ports;
 pub mod raw;
 pub mod source;
 pub mod twilio_callback;

@@ -8,10 +8,7 @@ use super::{
     view::AgentView,
 };
 use crate::{
-    app::{
-        actor::By,
-        agents::manage::{self, AgentChange},
-    },
+    app::agents::manage::{self, AgentChange},
     domain::{Result, agent::Answer, call::Limits, token::Scope},
     http::{
         HttpState,
@@ -92,10 +89,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<HttpAnswer> {
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let row = manage::create(&app, by, &name, &change).await?;
         let answer = HttpAnswer::json(StatusCode::CREATED, &AgentView::from(&row));
         Ok(answer.at(format!("/api/v1/agents/{}", row.id)))

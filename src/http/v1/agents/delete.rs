@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use super::not_found;
 use crate::{
-    app::{actor::By, agents::manage},
+    app::agents::manage,
     domain::{AgentId, Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, idempotent, v1::finish},
 };
@@ -35,10 +35,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let id: AgentId = incoming.param("id").parse().map_err(|_| not_found())?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let deleted = manage::delete(&app, by, id).await?;
         let answer = Answer::empty(StatusCode::NO_CONTENT);
         deleted.then_some(answer).ok_or_else(not_found)

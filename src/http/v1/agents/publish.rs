@@ -4,10 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use super::{not_found, view::AgentView};
 use crate::{
-    app::{
-        actor::By,
-        agents::manage::{self, AgentChange},
-    },
+    app::agents::manage::{self, AgentChange},
     domain::{AgentId, Result, token::Scope},
     http::{
         HttpState,
@@ -94,10 +91,7 @@ async fn run(
     let key = idempotent::key(incoming, &identity, route, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let change = AgentChange {
             published: Some(published),
             ..AgentChange::default()

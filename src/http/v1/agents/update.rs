@@ -9,10 +9,7 @@ use super::{
     view::AgentView,
 };
 use crate::{
-    app::{
-        actor::By,
-        agents::manage::{self, AgentChange},
-    },
+    app::agents::manage::{self, AgentChange},
     domain::{AgentId, Result, agent::Answer, call::Limits, token::Scope},
     http::{
         HttpState,
@@ -91,10 +88,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<HttpAnswer> {
     let id: AgentId = incoming.param("id").parse().map_err(|_| not_found())?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let row = manage::update(&app, by, id, &change).await?;
         let row = row.ok_or_else(not_found)?;
         Ok(HttpAnswer::json(StatusCode::OK, &AgentView::from(&row)))

@@ -1,6 +1,6 @@
 //! `POST /api/v1/auth/password/change`: by a person who shows the present one.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, PersonIdentity, parse_json},
-        v1::{finish, people::AUTH_BYTES, style::in_own_task},
+        extract::{Incoming, Members, PersonIdentity},
+        v1::{finish, people::read, style::done_in_own_task},
     },
 };
 
@@ -58,13 +58,11 @@ pub(in crate::http) async fn change_password(
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let PersonIdentity { person, visitor } = incoming.person(state).await?;
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: ChangePassword = parse_json(&incoming.headers, &body)?;
+    let request: ChangePassword = read(incoming).await?;
     let present = Password::shown(request.password);
     let app = state.app.clone();
-    in_own_task(state, "change a password", async move {
-        password::change(&app, &visitor, &person, present, request.new_password).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    done_in_own_task(state, "change a password", async move {
+        password::change(&app, &visitor, &person, present, request.new_password).await
     })
     .await
 }

@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, MailSent, email},
+            people::{MailSent, email, read},
             style::in_own_task,
         },
     },
@@ -56,8 +56,7 @@ pub(in crate::http) async fn forgot_password(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: ForgotPassword = parse_json(&incoming.headers, &body)?;
+    let request: ForgotPassword = read(incoming).await?;
     let email = email("/email", &request.email)?;
     let (app, visitor) = (state.app.clone(), incoming.visitor());
     in_own_task(state, "offer a new password", async move {

@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, TokensView, email},
+            people::{TokensView, email, read},
         },
     },
 };
@@ -43,7 +43,7 @@ impl Members for Login {
     post, path = "/api/v1/auth/login", tag = "People", operation_id = "login",
     request_body(content = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"})),
     responses(
-        (status = 200, description = "Logged in", body = TokensView<'static>),
+        (status = 200, description = "Logged in", body = TokensView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`LOGIN_FAILED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),
@@ -62,8 +62,7 @@ pub(in crate::http) async fn login(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: Login = parse_json(&incoming.headers, &body)?;
+    let request: Login = read(incoming).await?;
     let shown = Credentials {
         email: email("/email", &request.email)?,
         password: Password::shown(request.password),

@@ -1,6 +1,6 @@
 //! `POST /api/v1/auth/logout`: ends a session.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, secret},
-            style::in_own_task,
+            people::{read, secret},
+            style::done_in_own_task,
         },
     },
 };
@@ -54,17 +54,15 @@ pub(in crate::http) async fn logout(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: Logout = parse_json(&incoming.headers, &body)?;
+    let request: Logout = read(incoming).await?;
     let shown = secret(
         "/refresh_token",
         SecretKind::Refresh,
         &request.refresh_token,
     )?;
     let (app, visitor) = (state.app.clone(), incoming.visitor());
-    in_own_task(state, "log out", async move {
-        sessions::log_out(&app, &visitor, &shown).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    done_in_own_task(state, "log out", async move {
+        sessions::log_out(&app, &visitor, &shown).await
     })
     .await
 }

@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, TokensView, secret},
+            people::{TokensView, read, secret},
             style::in_own_task,
         },
     },
@@ -39,7 +39,7 @@ impl Members for RefreshSession {
     post, path = "/api/v1/auth/refresh", tag = "People", operation_id = "refresh",
     request_body(content = RefreshSession, example = json!({"refresh_token": "ohr_…"})),
     responses(
-        (status = 200, description = "Goes on", body = TokensView<'static>),
+        (status = 200, description = "Goes on", body = TokensView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`PAYLOAD_TOO_LARGE`", body = Problem, content_type = "application/problem+json"),
@@ -57,8 +57,7 @@ pub(in crate::http) async fn refresh(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: RefreshSession = parse_json(&incoming.headers, &body)?;
+    let request: RefreshSession = read(incoming).await?;
     let shown = secret(
         "/refresh_token",
         SecretKind::Refresh,

@@ -13,10 +13,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json, wrong},
+        extract::{Incoming, Members, wrong},
         v1::{
             finish,
-            people::{AUTH_BYTES, MailSent, email, secret},
+            people::{MailSent, email, read, secret},
             style::in_own_task,
         },
     },
@@ -79,8 +79,7 @@ pub(in crate::http) async fn register(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: Register = parse_json(&incoming.headers, &body)?;
+    let request: Register = read(incoming).await?;
     let new = request.checked()?;
     let invited = matches!(new.with, With::Invitation(_));
     let (app, visitor) = (state.app.clone(), incoming.visitor());

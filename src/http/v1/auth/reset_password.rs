@@ -1,6 +1,6 @@
 //! `POST /api/v1/auth/password/reset`: sets a new password by what was mailed.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, secret},
-            style::in_own_task,
+            people::{read, secret},
+            style::done_in_own_task,
         },
     },
 };
@@ -57,13 +57,11 @@ pub(in crate::http) async fn reset_password(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: ResetPassword = parse_json(&incoming.headers, &body)?;
+    let request: ResetPassword = read(incoming).await?;
     let token = secret("/token", SecretKind::Link, &request.token)?;
     let (app, visitor) = (state.app.clone(), incoming.visitor());
-    in_own_task(state, "set a password", async move {
-        password::reset(&app, &visitor, &token, request.password).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    done_in_own_task(state, "set a password", async move {
+        password::reset(&app, &visitor, &token, request.password).await
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! `POST /api/v1/auth/verify-email`: confirms the address, and the organisations that its person owns.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, parse_json},
+        extract::{Incoming, Members},
         v1::{
             finish,
-            people::{AUTH_BYTES, secret},
-            style::in_own_task,
+            people::{read, secret},
+            style::done_in_own_task,
         },
     },
 };
@@ -52,13 +52,11 @@ pub(in crate::http) async fn verify_email(
 }
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: VerifyEmail = parse_json(&incoming.headers, &body)?;
+    let request: VerifyEmail = read(incoming).await?;
     let token = secret("/token", SecretKind::Link, &request.token)?;
     let (app, visitor) = (state.app.clone(), incoming.visitor());
-    in_own_task(state, "confirm an address", async move {
-        register::verify_email(&app, &visitor, &token).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    done_in_own_task(state, "confirm an address", async move {
+        register::verify_email(&app, &visitor, &token).await
     })
     .await
 }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::{
     app::{
-        actor::By,
         calls::adopt::{self, Adoption, Planned, no_call},
         provider_accounts,
     },
@@ -120,10 +119,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
 }
 
 async fn carry_out(state: &HttpState, identity: &Identity, wanted: &Adoption) -> Result<Answer> {
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let plan = match adopt::plan(&state.app, by, wanted).await? {
         Planned::Known(call) => return Ok(Answer::json(StatusCode::OK, &call.view())),
         Planned::Unknown(plan) => plan,

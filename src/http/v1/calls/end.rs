@@ -7,12 +7,9 @@ use serde::Deserialize;
 
 use super::not_found;
 use crate::{
-    app::{
-        actor::By,
-        calls::{
-            end::{self, EndRequest},
-            wait,
-        },
+    app::calls::{
+        end::{self, EndRequest},
+        wait,
     },
     db::{admission, calls::CallRef},
     domain::{
@@ -127,10 +124,7 @@ async fn carry_out(
     request: &EndRequest,
     bound: Duration,
 ) -> Result<Answer> {
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let ending = end::end(&state.app, by, reference, None, request).await?;
     let ending = ending.ok_or_else(not_found)?;
     let already = ending.was_over;

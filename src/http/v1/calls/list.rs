@@ -10,7 +10,7 @@ use crate::{
         CallId, Error, Result, Timestamp,
         call::CallView,
         page::Cursor,
-        position::{Position, StreamCursor},
+        position::{EventCursor, Position},
         token::Scope,
     },
     http::{
@@ -42,7 +42,7 @@ pub(in crate::http) struct CallList {
     /// Send it as `after` to `GET /api/v1/stream` for all that happens after the list was read. Of a
     /// list with several pages, take the first one's.
     #[schema(value_type = String, example = "1a2b3-692f1a04")]
-    stream_cursor: StreamCursor,
+    stream_cursor: EventCursor,
     /// Only with `include=total` or `skip`.
     total: Option<i64>,
 }
@@ -121,7 +121,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
         has_more,
         next_cursor,
         as_of,
-        stream_cursor: StreamCursor {
+        stream_cursor: EventCursor {
             position: Position::before(horizon),
             given_at: as_of,
         },
@@ -195,7 +195,7 @@ mod tests {
             has_more: next_cursor.is_some(),
             next_cursor: next_cursor.map(str::to_owned),
             as_of: Timestamp::from_unix_millis(0),
-            stream_cursor: StreamCursor {
+            stream_cursor: EventCursor {
                 position: Position::before(0x1a2b),
                 given_at: Timestamp::from_unix_millis(16_000),
             },

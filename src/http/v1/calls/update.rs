@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{not_found, visible};
 use crate::{
-    app::{actor::By, calls::update},
+    app::calls::update,
     db,
     domain::{
         Error, Result,
@@ -92,10 +92,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     if merged(&call.metadata.value(), &metadata).to_string().len() > MAX_METADATA_BYTES {
         return Err(too_large());
     }
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     if !update::update(&state.app, by, &call, metadata, most).await? {
         return Err(too_large());
     }

@@ -10,10 +10,10 @@ use crate::{
         HttpState,
         answer::Answer,
         error::Problem,
-        extract::{Incoming, Members, PersonIdentity, established, parse_json},
+        extract::{Incoming, Members, PersonIdentity, established},
         v1::{
             finish,
-            people::{AUTH_BYTES, secret},
+            people::{read, secret},
             style::in_own_task,
         },
     },
@@ -65,8 +65,7 @@ pub(in crate::http) async fn accept(
 
 async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let PersonIdentity { person, visitor } = incoming.person(state).await?;
-    let body = incoming.body(AUTH_BYTES).await?;
-    let request: AcceptInvitation = parse_json(&incoming.headers, &body)?;
+    let request: AcceptInvitation = read(incoming).await?;
     let token = secret("/token", SecretKind::Link, &request.token)?;
     let app = state.app.clone();
     in_own_task(state, "accept an invitation", async move {

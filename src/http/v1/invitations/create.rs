@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    app::{actor::By, invitations},
+    app::invitations,
     domain::{Result, role::Role, token::Scope},
     http::{
         HttpState,
@@ -70,10 +70,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let state_of_task = state.clone();
     in_own_task(state, "invite somebody", async move {
         let operation = async {
-            let by = By {
-                scope: identity.scope,
-                actor: &identity.actor,
-            };
+            let by = identity.by();
             let app = &state_of_task.app;
             let made = invitations::create(app, by, &identity.caller, &email, request.role).await?;
             Ok(Answer::json(StatusCode::CREATED, &InvitationView::of(made)))

@@ -1,11 +1,17 @@
 //! `DELETE /api/v1/invitations/{invitation_id}`.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use crate::{
-    app::{actor::By, invitations},
+    app::invitations,
     domain::{InvitationId, Result, token::Scope},
-    http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
+    http::{
+        HttpState,
+        answer::Answer,
+        error::Problem,
+        extract::Incoming,
+        v1::{finish, style::done_in_own_task},
+    },
 };
 
 /// Revoke an invitation
@@ -30,10 +36,9 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::MembersWrite).await?;
     let id = incoming.param("invitation_id").parse();
     let id: InvitationId = id.map_err(|_| invitations::not_found())?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
-    invitations::revoke(&state.app, by, id).await?;
-    Ok(Answer::empty(StatusCode::NO_CONTENT))
+    let app = state.app.clone();
+    done_in_own_task(state, "revoke an invitation", async move {
+        invitations::revoke(&app, identity.by(), id).await
+    })
+    .await
 }

@@ -1,10 +1,10 @@
 //! `DELETE /api/v1/members/{person_id}`: removal, or leaving.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use crate::{
     app::{
-        actor::{self, By},
+        actor,
         members::{self, Wanted},
     },
     domain::{PersonId, Result, token::Scope},
@@ -13,7 +13,7 @@ use crate::{
         answer::Answer,
         error::Problem,
         extract::Incoming,
-        v1::{finish, style::in_own_task},
+        v1::{finish, style::done_in_own_task},
     },
 };
 
@@ -46,15 +46,11 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     }
     let person_id = id.ok_or_else(members::not_found)?;
     let app = state.app.clone();
-    in_own_task(state, "remove a member", async move {
-        let by = By {
-            scope: identity.scope,
-            actor: &identity.actor,
-        };
+    done_in_own_task(state, "remove a member", async move {
         let role = None;
         let wanted = Wanted { person_id, role };
-        members::change(&app, by, &identity.caller, wanted).await?;
-        Ok(Answer::empty(StatusCode::NO_CONTENT))
+        members::change(&app, identity.by(), &identity.caller, wanted).await?;
+        Ok(())
     })
     .await
 }

@@ -4,10 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    app::{
-        actor::By,
-        members::{self, Wanted},
-    },
+    app::members::{self, Wanted},
     domain::{PersonId, Result, role::Role, token::Scope},
     http::{
         HttpState,
@@ -65,10 +62,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let person_id: PersonId = id.map_err(|_| members::not_found())?;
     let app = state.app.clone();
     in_own_task(state, "change a member", async move {
-        let by = By {
-            scope: identity.scope,
-            actor: &identity.actor,
-        };
+        let by = identity.by();
         let role = Some(request.role);
         let wanted = Wanted { person_id, role };
         let row = members::change(&app, by, &identity.caller, wanted).await?;

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use super::view::NoticeView;
 use crate::{
     app::notices::{self, NewNotice, Target},
-    db::admission,
     domain::{
-        AgentId, Error, Result,
+        AgentId, Result,
         notice::{gateway, telegram},
         token::Scope,
         webhook::endpoint::DEFAULT_TIMEOUT_SECONDS,
@@ -19,10 +18,7 @@ use crate::{
         error::Problem,
         extract::{Identity, Incoming, MOST_BYTES, Members, parse_json, wrong},
         idempotent,
-        v1::{
-            finish,
-            webhook_endpoints::{caller::Caller, check},
-        },
+        v1::{finish, webhook_endpoints::check},
     },
 };
 
@@ -132,18 +128,13 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let request: CreateNotice = parse_json(&incoming.headers, &body)?;
     let new = request.checked()?;
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
-    let task_state = state.clone();
-    let tasks = &state.app.ambient.tasks;
-    let task = tasks.spawn(admission::carried(async move {
-        let operation = carry_out(&task_state, &identity, &new);
-        idempotent::once(&task_state, &identity, key, operation).await
-    }));
-    task.await
-        .map_err(|error| Error::internal("create a notice", error))?
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let operation = async move { carry_out(&task_state, &by_whom, &new).await };
+    idempotent::carried_out(state, &identity, key, "create a notice", operation).await
 }
 
 async fn carry_out(state: &HttpState, identity: &Identity, new: &NewNotice) -> Result<Answer> {
-    let row = notices::create(&state.app, Caller(identity).by(), new).await?;
+    let row = notices::create(&state.app, identity.by(), new).await?;
     Ok(Answer::json(StatusCode::CREATED, &NoticeView::of(&row)))
 }
 

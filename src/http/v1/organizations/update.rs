@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    app::{actor::By, organizations, people::register::check_name},
+    app::{organizations, people::register::check_name},
     domain::{Result, token::Scope},
     http::{
         HttpState,
@@ -65,10 +65,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     named(incoming, &identity)?;
     let app = state.app.clone();
     in_own_task(state, "rename an organisation", async move {
-        let by = By {
-            scope: identity.scope,
-            actor: &identity.actor,
-        };
+        let by = identity.by();
         let row = organizations::rename(&app, by, &request.name).await?;
         Ok(Answer::json(StatusCode::OK, &OrganizationView::of(row)))
     })

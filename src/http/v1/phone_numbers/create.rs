@@ -5,10 +5,7 @@ use serde::Deserialize;
 
 use super::view::NumberView;
 use crate::{
-    app::{
-        actor::By,
-        phone_numbers::{self, NewNumber},
-    },
+    app::phone_numbers::{self, NewNumber},
     domain::{AgentId, ProviderAccountId, Result, phone::Phone, token::Scope},
     http::{
         HttpState,
@@ -91,10 +88,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let row = phone_numbers::create(&app, by, &by_whom.caller, new).await?;
         let answer = Answer::json(StatusCode::CREATED, &NumberView::from(&row));
         Ok(answer.at(format!("/api/v1/phone-numbers/{}", row.id)))

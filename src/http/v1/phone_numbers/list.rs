@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::view::NumberView;
 use crate::{
-    app::{actor::By, phone_numbers},
+    app::phone_numbers,
     domain::{Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
 };
@@ -37,10 +37,7 @@ pub(in crate::http) async fn list(State(state): State<HttpState>, incoming: Inco
 
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::AccountsRead).await?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let rows = phone_numbers::list(&state.app, by, &identity.caller, None).await?;
     let items = rows.iter().map(NumberView::from).collect();
     Ok(Answer::json(StatusCode::OK, &NumberList { items }))

@@ -5,10 +5,7 @@ use serde::Deserialize;
 
 use super::{not_found, view::NumberView};
 use crate::{
-    app::{
-        actor::By,
-        phone_numbers::{self, NumberChange},
-    },
+    app::phone_numbers::{self, NumberChange},
     domain::{AgentId, PhoneNumberId, Result, token::Scope},
     http::{
         HttpState,
@@ -77,10 +74,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let id: PhoneNumberId = incoming.param("id").parse().map_err(|_| not_found())?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let row = phone_numbers::update(&app, by, &by_whom.caller, id, change).await?;
         let row = row.ok_or_else(not_found)?;
         Ok(Answer::json(StatusCode::OK, &NumberView::from(&row)))

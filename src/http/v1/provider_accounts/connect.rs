@@ -6,10 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{probe, view::AccountView};
 use crate::{
-    app::{
-        actor::By,
-        provider_accounts::manage::{self, NewAccount},
-    },
+    app::provider_accounts::manage::{self, NewAccount},
     domain::{Error, Result, provider::ProviderKind, token::Scope},
     http::{
         HttpState,
@@ -94,10 +91,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
     let (task_state, by_whom) = (state.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let (app, state) = (&task_state.app, &task_state);
         let planned = manage::plan(app, by, &by_whom.caller, &new).await?;
         let account = probe::account(&planned)?;

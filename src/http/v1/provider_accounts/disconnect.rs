@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use super::not_found;
 use crate::{
-    app::{actor::By, provider_accounts::manage},
+    app::provider_accounts::manage,
     domain::{ProviderAccountId, Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, idempotent, v1::finish},
 };
@@ -38,10 +38,7 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let id: ProviderAccountId = incoming.param("id").parse().map_err(|_| not_found())?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let done = manage::disconnect(&app, by, &by_whom.caller, id).await?;
         let answer = Answer::empty(StatusCode::NO_CONTENT);
         done.then_some(answer).ok_or_else(not_found)

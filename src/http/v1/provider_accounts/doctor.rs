@@ -5,10 +5,7 @@ use serde::Serialize;
 
 use super::{not_found, probe, view};
 use crate::{
-    app::{
-        actor::By,
-        provider_accounts::{self, manage},
-    },
+    app::provider_accounts::{self, manage},
     db::provider_accounts::managed::{self, ManagedAccount},
     domain::{
         ErrorCode, ProviderAccountId, Result,
@@ -52,10 +49,7 @@ pub(in crate::http) async fn doctor(State(state): State<HttpState>, incoming: In
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::AccountsRead).await?;
     let id: ProviderAccountId = incoming.param("id").parse().map_err(|_| not_found())?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let found = manage::find(&state.app, by, &identity.caller, id).await?;
     let account = found.ok_or_else(not_found)?;
     let usage = managed::usage(&state.app.db, identity.scope, id).await?;

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 
 use super::{not_found, view::AccountView};
 use crate::{
-    app::{actor::By, provider_accounts::manage},
+    app::provider_accounts::manage,
     domain::{Result, token::Scope},
     http::{HttpState, answer::Answer, error::Problem, extract::Incoming, v1::finish},
 };
@@ -30,10 +30,7 @@ pub(in crate::http) async fn get(State(state): State<HttpState>, incoming: Incom
 async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let identity = incoming.identify(state, Scope::AccountsRead).await?;
     let id = incoming.param("id").parse().map_err(|_| not_found())?;
-    let by = By {
-        scope: identity.scope,
-        actor: &identity.actor,
-    };
+    let by = identity.by();
     let row = manage::find(&state.app, by, &identity.caller, id).await?;
     let row = row.ok_or_else(not_found)?;
     let view = AccountView::of(&row, &state.public_url);

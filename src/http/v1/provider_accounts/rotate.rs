@@ -7,10 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{connect::written, not_found, probe, view::AccountView};
 use crate::{
-    app::{
-        actor::By,
-        provider_accounts::{OpenAccount, manage},
-    },
+    app::provider_accounts::{OpenAccount, manage},
     db::provider_accounts::managed::ManagedAccount,
     domain::{OrgScope, ProviderAccountId, Result, token::Scope},
     http::{
@@ -82,10 +79,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::key(incoming, &identity, ROUTE, &body)?;
     let (task_state, by_whom) = (state.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let (app, state) = (&task_state.app, &task_state);
         let base = request.api_base_url.as_deref();
         let planned = manage::plan_rotation(app, by, &by_whom.caller, id, base).await?;

@@ -1,6 +1,6 @@
 //! `DELETE /api/v1/sessions/{session_id}`.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 
 use crate::{
     app::people::sessions,
@@ -10,7 +10,7 @@ use crate::{
         answer::Answer,
         error::Problem,
         extract::{Incoming, PersonIdentity},
-        v1::finish,
+        v1::{finish, style::done_in_own_task},
     },
 };
 
@@ -37,6 +37,9 @@ async fn run(state: &HttpState, incoming: &Incoming) -> Result<Answer> {
     let PersonIdentity { person, visitor } = incoming.person(state).await?;
     let id = incoming.param("session_id").parse();
     let id: SessionId = id.map_err(|_| sessions::not_found())?;
-    sessions::revoke(&state.app, &visitor, &person, id).await?;
-    Ok(Answer::empty(StatusCode::NO_CONTENT))
+    let app = state.app.clone();
+    done_in_own_task(state, "end a session", async move {
+        sessions::revoke(&app, &visitor, &person, id).await
+    })
+    .await
 }

@@ -7,10 +7,7 @@ use serde::Deserialize;
 
 use super::view::TokenView;
 use crate::{
-    app::{
-        actor::By,
-        tokens::{self, Wanted},
-    },
+    app::tokens::{self, Wanted},
     domain::{
         AgentId, Result, Timestamp,
         grant::{MOST_SOURCES, Sources},
@@ -75,7 +72,7 @@ impl Members for CreateToken {
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = CreateToken, example = json!({"name": "dialer", "scopes": ["calls:read", "calls:create", "calls:end"]})),
     responses(
-        (status = 201, description = "Made; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The token"))),
+        (status = 201, description = "Made; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The token"), ("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`, `ACCOUNT_NOT_VERIFIED`, `GRANT_EXCEEDED`", body = Problem, content_type = "application/problem+json"),
@@ -103,10 +100,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let (row, text) = tokens::create(&app, by, &by_whom.caller, wanted).await?;
         let answer = Answer::json(StatusCode::CREATED, &TokenView::of(&row, Some(&text)));
         Ok(answer.at(format!("/api/v1/tokens/{}", row.id)))

@@ -6,10 +6,7 @@ use time::Duration;
 
 use super::{not_found, view::TokenView};
 use crate::{
-    app::{
-        actor::By,
-        tokens::{self, DEFAULT_OVERLAP, MAX_OVERLAP},
-    },
+    app::tokens::{self, DEFAULT_OVERLAP, MAX_OVERLAP},
     domain::{Result, TokenId, token::Scope},
     http::{
         HttpState,
@@ -48,7 +45,7 @@ impl Members for RotateToken {
     ),
     request_body(content = RotateToken, example = json!({"overlap_seconds": 3600})),
     responses(
-        (status = 201, description = "The new token; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The new token"))),
+        (status = 201, description = "The new token; `token` is not shown again", body = TokenView<'static>, headers(("Location" = String, description = "The new token"), ("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`, `ENVIRONMENT_MISMATCH`, `ACCOUNT_NOT_VERIFIED`, `GRANT_EXCEEDED`", body = Problem, content_type = "application/problem+json"),
@@ -83,10 +80,7 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
     let (app, by_whom) = (state.app.clone(), identity.clone());
     let operation = async move {
-        let by = By {
-            scope: by_whom.scope,
-            actor: &by_whom.actor,
-        };
+        let by = by_whom.by();
         let rotated = tokens::rotate(&app, by, &by_whom.caller, id, overlap).await?;
         let (row, text) = rotated.ok_or_else(not_found)?;
         let answer = Answer::json(StatusCode::CREATED, &TokenView::of(&row, Some(&text)));

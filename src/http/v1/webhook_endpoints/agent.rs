@@ -43,8 +43,7 @@ pub(in crate::http) async fn list_of_agent(
     incoming: Incoming,
 ) -> Answer {
     let result = async {
-        let identity = incoming.identify(&state, Scope::WebhooksRead).await?;
-        let place = place(&state, &incoming, &identity).await?;
+        let (identity, place) = asked(&state, &incoming, Scope::WebhooksRead).await?;
         list::answer(&state, Caller(&identity), &place).await
     }
     .await;
@@ -60,7 +59,7 @@ pub(in crate::http) async fn list_of_agent(
     params(("agent_id" = String, Path, description = "The agent's id"), ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = CreateWebhookEndpoint, example = json!({"url": "https://example.com/hooks/onhook", "events": ["event_phone_call_ended"]})),
     responses(
-        (status = 201, description = "Created", body = EndpointView<'static>),
+        (status = 201, description = "Created", body = EndpointView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
@@ -112,8 +111,7 @@ pub(in crate::http) async fn get_of_agent(
     incoming: Incoming,
 ) -> Answer {
     let result = async {
-        let identity = incoming.identify(&state, Scope::WebhooksRead).await?;
-        let place = place(&state, &incoming, &identity).await?;
+        let (identity, place) = asked(&state, &incoming, Scope::WebhooksRead).await?;
         let id = incoming.param("webhook_id");
         get::answer(&state, Caller(&identity), &place, id).await
     }
@@ -173,8 +171,7 @@ pub(in crate::http) async fn delete_of_agent(
     incoming: Incoming,
 ) -> Answer {
     let result = async {
-        let identity = incoming.identify(&state, Scope::WebhooksWrite).await?;
-        let place = place(&state, &incoming, &identity).await?;
+        let (identity, place) = asked(&state, &incoming, Scope::WebhooksWrite).await?;
         let id = incoming.param("webhook_id");
         delete::answer(&state, Caller(&identity), &place, id).await
     }
@@ -187,7 +184,14 @@ fn agent_id(incoming: &Incoming) -> Result<AgentId> {
     incoming.param("agent_id").parse().map_err(not_found)
 }
 
+/// Who asks, and for which receivers.
+async fn asked(state: &HttpState, incoming: &Incoming, scope: Scope) -> Result<(Identity, Place)> {
+    let identity = incoming.identify(state, scope).await?;
+    let place = place(state, incoming, &identity).await?;
+    Ok((identity, place))
+}
+
 async fn place(state: &HttpState, incoming: &Incoming, identity: &Identity) -> Result<Place> {
     let agent_id = agent_id(incoming)?;
-    Place::of_agent(&state.app, Caller(identity).by(), agent_id).await
+    Place::of_agent(&state.app, identity.by(), agent_id).await
 }

@@ -15,10 +15,7 @@ pub(in crate::http::v1) struct Caller<'a>(pub(in crate::http::v1) &'a Identity);
 
 impl<'a> Caller<'a> {
     pub(in crate::http::v1) fn by(self) -> By<'a> {
-        By {
-            scope: self.0.scope,
-            actor: &self.0.actor,
-        }
+        self.0.by()
     }
 
     /// Everything that the caller may see.

@@ -3,12 +3,11 @@
 use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 
-use super::{caller::Caller, check, view::EndpointView};
+use super::{check, view::EndpointView};
 use crate::{
     app::webhook_endpoints::{self, NewEndpoint},
-    db::admission,
     domain::{
-        AgentId, Error, Result,
+        AgentId, Result,
         token::Scope,
         webhook::{endpoint::DEFAULT_TIMEOUT_SECONDS, headers::Headers},
     },
@@ -70,7 +69,7 @@ impl Members for CreateWebhookEndpoint {
     params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = CreateWebhookEndpoint, example = json!({"url": "https://example.com/hooks/onhook", "events": ["event_phone_call_ended"]})),
     responses(
-        (status = 201, description = "Created", body = EndpointView<'static>),
+        (status = 201, description = "Created", body = EndpointView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
@@ -106,21 +105,14 @@ pub(in crate::http::v1) async fn answer(
     body: &[u8],
 ) -> Result<Answer> {
     let key = idempotent::secret_key(incoming, &identity, route, body)?;
-    let task_state = state.clone();
-    let task = state
-        .app
-        .ambient
-        .tasks
-        .spawn(admission::carried(async move {
-            let operation = carry_out(&task_state, &identity, &new);
-            idempotent::once(&task_state, &identity, key, operation).await
-        }));
-    task.await
-        .map_err(|error| Error::internal("create a webhook endpoint", error))?
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let operation = async move { carry_out(&task_state, &by_whom, &new).await };
+    let doing = "create a webhook endpoint";
+    idempotent::carried_out(state, &identity, key, doing, operation).await
 }
 
 async fn carry_out(state: &HttpState, identity: &Identity, new: &NewEndpoint) -> Result<Answer> {
-    let by = Caller(identity).by();
+    let by = identity.by();
     let (row, secret) = webhook_endpoints::create(&state.app, by, new).await?;
     let headers = webhook_endpoints::header_names(&state.app, by.scope, &row)?;
     Ok(Answer::json(

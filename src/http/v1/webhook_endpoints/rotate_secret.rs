@@ -47,7 +47,7 @@ impl Members for RotateSecret {
     params(("id" = String, Path, description = "The endpoint's id"), ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters")),
     request_body(content = RotateSecret, example = json!({"overlap_seconds": 3600})),
     responses(
-        (status = 200, description = "The endpoint with its new secret", body = EndpointView<'static>),
+        (status = 200, description = "The endpoint with its new secret", body = EndpointView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`UNAUTHENTICATED`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`SCOPE_MISSING`", body = Problem, content_type = "application/problem+json"),
@@ -78,8 +78,11 @@ async fn run(state: &HttpState, incoming: &mut Incoming) -> Result<Answer> {
     }
     let id = caller::id(incoming.param("id"))?;
     let key = idempotent::secret_key(incoming, &identity, ROUTE, &body)?;
-    let operation = carry_out(state, &identity, id, time::Duration::seconds(overlap));
-    idempotent::once(state, &identity, key, operation).await
+    let (task_state, by_whom) = (state.clone(), identity.clone());
+    let overlap = time::Duration::seconds(overlap);
+    let operation = async move { carry_out(&task_state, &by_whom, id, overlap).await };
+    let doing = "rotate a webhook endpoint's secret";
+    idempotent::carried_out(state, &identity, key, doing, operation).await
 }
 
 async fn carry_out(

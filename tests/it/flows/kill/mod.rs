@@ -2,6 +2,6 @@
 //! in the test's process and survive.
 
 mod points;
-mod process;
+pub mod process;
 mod storm;
 mod three_days;

@@ -1,8 +1,7 @@
 //! `onhook serve` as a child process on a port of its own, with everything else in the test.
 
-use std::{collections::BTreeMap, fs::File, net::TcpListener, process::Stdio};
+use std::{collections::BTreeMap, fs::File, process::Stdio};
 
-use onhook::ambient::{Entropy, OsEntropy};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
@@ -11,6 +10,7 @@ use tokio::{
 use crate::support::{
     app::{TestApp, variables},
     client::TestClient,
+    ports::free_port,
     wait::wait_for,
 };
 
@@ -27,7 +27,13 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts a node on the test's database and waits until it answers.
     pub async fn start(app: &TestApp) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+        Self::start_with(app, &[]).await
+    }
+
+    /// As [`NodeProcess::start`], with these variables changed.
+    pub async fn start_with(app: &TestApp, changes: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
         let mut variables = variables(&app.database.url);
         for (name, value) in [
             ("ONHOOK_LISTEN", address.clone()),
@@ -36,8 +42,11 @@ impl NodeProcess {
         ] {
             variables.insert(name.to_owned(), value);
         }
+        for (name, value) in changes {
+            variables.insert((*name).to_owned(), (*value).to_owned());
+        }
         let name = app.tenant.organization_id;
-        let path = format!("{}/node-{name}.log", env!("CARGO_TARGET_TMPDIR"));
+        let path = format!("{}/node-{name}-{port}.log", env!("CARGO_TARGET_TMPDIR"));
         let mut node = Self {
             client: TestClient::new(&format!("http://{address}"), Some(&app.tenant.token)),
             variables,
@@ -47,6 +56,11 @@ impl NodeProcess {
         node.spawn();
         node.wait_until_ready().await;
         node
+    }
+
+    /// Changes a variable for what is started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Starts the program; it does not answer yet.
@@ -107,17 +121,5 @@ impl NodeProcess {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
         (output.status.code(), text)
-    }
-}
-
-/// A port that nobody listens on, below those that the system gives to outgoing connections: while
-/// the node is down, one of these could otherwise take its port.
-fn free_port() -> u16 {
-    let chance: &dyn Entropy = &OsEntropy;
-    loop {
-        let port = 16_384 + u16::from_le_bytes(chance.bytes()) % 16_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }

@@ -1,16 +1,21 @@
 //! API tokens: found by their digest to identify who calls, and by their id to be managed.
 
-use std::{collections::HashSet, str::FromStr};
+mod row;
+
+pub use row::TokenRow;
+
+use std::collections::HashSet;
 
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Db, audit_entries::Act};
 use crate::domain::{
-    AgentId, OrgScope, OrganizationId, Result, Timestamp, TokenId,
+    OrgScope, OrganizationId, Result, Timestamp, TokenId,
     grant::{Grant, Sources},
-    token::{Caller, Environment, Principal, Scope},
+    token::{Caller, Environment, Principal},
 };
+use row::{Columns, Stored, agents, scopes, sources};
 
 /// A token to store: its digest and what it may do.
 #[derive(Debug)]
@@ -30,26 +35,6 @@ pub struct NewToken {
 pub struct Holder {
     pub caller: Caller,
     pub sources: Option<Sources>,
-}
-
-/// A token as it is managed; nothing of its text but the prefix.
-#[derive(Clone, Debug)]
-pub struct TokenRow {
-    pub id: TokenId,
-    pub name: String,
-    pub prefix: String,
-    pub grant: Grant,
-    pub created_at: Timestamp,
-    pub created_by: Option<String>,
-    pub last_used_at: Option<Timestamp>,
-    pub revoked_at: Option<Timestamp>,
-    pub replaced_by: Option<TokenId>,
-}
-
-impl TokenRow {
-    pub fn is_in_force(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.grant.expires_at.is_none_or(|end| end > now)
-    }
 }
 
 /// Who holds the token with this digest: `None` when there is none that is in force at `now`.
@@ -114,43 +99,6 @@ pub async fn in_force(
         )
         .await?;
     Ok(rows.into_iter().collect())
-}
-
-/// A scope that this version does not know grants nothing.
-fn scopes(names: &[String]) -> Vec<Scope> {
-    let known = names.iter().filter_map(|name| Scope::from_str(name).ok());
-    known.collect()
-}
-
-fn agents(ids: Option<Vec<Uuid>>) -> Option<Vec<AgentId>> {
-    ids.map(|ids| ids.into_iter().map(AgentId).collect())
-}
-
-/// A network that this version cannot read lets nothing through.
-fn sources(texts: Option<Vec<String>>) -> Option<Sources> {
-    texts.map(|mut texts| {
-        texts.retain(|text| Sources::parse(std::slice::from_ref(text)).is_ok());
-        Sources::parse(&texts).unwrap_or_default()
-    })
-}
-
-/// What a grant is in the columns.
-struct Columns {
-    scopes: Vec<String>,
-    agents: Option<Vec<Uuid>>,
-    sources: Option<Vec<String>>,
-}
-
-impl Columns {
-    fn of(grant: &Grant) -> Self {
-        let scopes = grant.scopes.iter().map(|scope| scope.as_str().to_owned());
-        let agents = grant.agent_ids.as_ref();
-        Self {
-            scopes: scopes.collect(),
-            agents: agents.map(|ids| ids.iter().map(|id| id.0).collect()),
-            sources: grant.sources.as_ref().map(Sources::texts),
-        }
-    }
 }
 
 /// Stores a token and the act of making it. One statement.
@@ -258,7 +206,8 @@ pub async fn find(db: &Db, scope: OrgScope, id: TokenId) -> Result<Option<TokenR
     let row = db
         .run(
             "find a token by its id",
-            sqlx::query!(
+            sqlx::query_as!(
+                Stored,
                 r#"/* db::tokens::find */ SELECT id, name, prefix,
                     environment AS "environment: Environment", scopes, agent_ids, source_addresses,
                     created_at, created_by, expires_at, last_used_at, revoked_at,
@@ -270,23 +219,7 @@ pub async fn find(db: &Db, scope: OrgScope, id: TokenId) -> Result<Option<TokenR
             .fetch_optional(&db.pool),
         )
         .await?;
-    Ok(row.map(|row| TokenRow {
-        id: row.id,
-        name: row.name,
-        prefix: row.prefix,
-        grant: Grant {
-            environment: row.environment,
-            scopes: scopes(&row.scopes),
-            agent_ids: agents(row.agent_ids),
-            sources: sources(row.source_addresses),
-            expires_at: row.expires_at,
-        },
-        created_at: row.created_at,
-        created_by: row.created_by,
-        last_used_at: row.last_used_at,
-        revoked_at: row.revoked_at,
-        replaced_by: row.replaced_by,
-    }))
+    Ok(row.map(TokenRow::from))
 }
 
 /// The tokens that are in force at `now`, newest first, at most 1,000.
@@ -297,7 +230,8 @@ pub async fn list(db: &Db, scope: OrgScope, now: Timestamp) -> Result<Vec<TokenR
     let rows = db
         .run(
             "list tokens",
-            sqlx::query!(
+            sqlx::query_as!(
+                Stored,
                 r#"/* db::tokens::list */ SELECT id, name, prefix,
                     environment AS "environment: Environment", scopes, agent_ids, source_addresses,
                     created_at, created_by, expires_at, last_used_at, revoked_at,
@@ -312,24 +246,7 @@ pub async fn list(db: &Db, scope: OrgScope, now: Timestamp) -> Result<Vec<TokenR
             .fetch_all(&db.pool),
         )
         .await?;
-    let token = rows.into_iter().map(|row| TokenRow {
-        id: row.id,
-        name: row.name,
-        prefix: row.prefix,
-        grant: Grant {
-            environment: row.environment,
-            scopes: scopes(&row.scopes),
-            agent_ids: agents(row.agent_ids),
-            sources: sources(row.source_addresses),
-            expires_at: row.expires_at,
-        },
-        created_at: row.created_at,
-        created_by: row.created_by,
-        last_used_at: row.last_used_at,
-        revoked_at: row.revoked_at,
-        replaced_by: row.replaced_by,
-    });
-    Ok(token.collect())
+    Ok(rows.into_iter().map(TokenRow::from).collect())
 }
 
 /// Revokes a token. Its digest; `None`: it was not in force.
