@@ -1,5 +1,6 @@
 //! Removes what nobody asks for any more: deliveries that are over for a month, and events about no
-//! call whose deliveries are gone. A call and all that tells of its life stay.
+//! call whose deliveries are gone. A call and all that tells of its life stay. And gives up what waits
+//! for receivers that were deleted, where it was too much for one statement.
 //!
 //! Every node that delivers does it, in batches of which each is a statement of its own and locks
 //! nothing that somebody waits for.
@@ -27,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const IDLE_PAUSE: Duration = Duration::from_mins(10);
 
 impl Worker {
-    /// Removes a bounded number of rows that are old enough; how many.
+    /// Removes a bounded number of rows that are old enough, and gives up a bounded number that wait for
+    /// nobody; how many.
     ///
     /// # Errors
     /// `DATABASE_UNAVAILABLE`.
@@ -35,6 +37,15 @@ impl Worker {
         let (db, ambient) = (&self.jobs.app.db, &self.jobs.app.ambient);
         let before = ambient.now().plus(-KEPT_FOR);
         let mut removed = 0;
+        let deleted = webhook_deliveries::deleted_with_waiting(db, PER_ROUND).await?;
+        for (organization_id, endpoint_id) in deleted {
+            if ambient.tasks.is_stopping() {
+                return Ok(removed);
+            }
+            let (scope, now) = (OrgScope::assume(organization_id), ambient.now());
+            let most = i64::from(PER_STATEMENT);
+            removed += webhook_deliveries::give_up(db, scope, endpoint_id, now, most).await?;
+        }
         let old = webhook_deliveries::endpoints_with_old(db, before, PER_ROUND).await?;
         for (organization_id, endpoint_id) in old {
             if ambient.tasks.is_stopping() {

@@ -28,6 +28,9 @@ pub struct ChangedEndpoint {
     pub enabled: Option<bool>,
 }
 
+/// Deliveries that are due at once when their receiver is enabled; more follow their schedule.
+const MOST_MADE_DUE: i32 = 10_000;
+
 /// Changes a receiver and returns it. Safe to repeat.
 ///
 /// # Errors
@@ -68,6 +71,10 @@ pub async fn update(
     by.actor
         .record(app, by.scope, "webhook_endpoint.update", &subject, detail)
         .await?;
+    if changed.enabled == Some(true) {
+        // What failed is not put off for hours any more.
+        db::delivery_log::make_due(db, by.scope, id, now, MOST_MADE_DUE).await?;
+    }
     if changed.enabled == Some(true) || changed.paused == Some(false) {
         // What was held back is due.
         db.wake().wake_deliveries(by.scope.id());

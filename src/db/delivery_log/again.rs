@@ -42,6 +42,43 @@ pub async fn resend(
     Ok(found == 1)
 }
 
+/// Makes due what waits for an endpoint by its schedule, at most `most`, the soonest first. What is
+/// under way stays so.
+///
+/// # Errors
+/// `DATABASE_UNAVAILABLE`.
+pub async fn make_due(
+    db: &Db,
+    scope: OrgScope,
+    endpoint_id: WebhookEndpointId,
+    now: Timestamp,
+    most: i32,
+) -> Result<()> {
+    db.run(
+        "make what waits due",
+        sqlx::query!(
+            "/* db::delivery_log::make_due */ WITH waiting AS (
+                -- Waiting for one that is just being recorded could deadlock.
+                SELECT ctid FROM webhook_deliveries
+                WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
+                    AND due_at > $3 AND lease IS NULL
+                ORDER BY due_at, call_id, sequence LIMIT $4
+                FOR NO KEY UPDATE SKIP LOCKED
+            )
+            UPDATE webhook_deliveries SET due_at = $3
+            WHERE organization_id = $1 AND endpoint_id = $2
+                AND ctid = ANY (ARRAY(SELECT ctid FROM waiting))",
+            scope.id() as OrganizationId,
+            endpoint_id as WebhookEndpointId,
+            now as Timestamp,
+            i64::from(most)
+        )
+        .execute(&db.pool),
+    )
+    .await?;
+    Ok(())
+}
+
 /// A time in the log of events: from, and before.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {

@@ -2,7 +2,7 @@
 
 mod again;
 
-pub use again::{Range, Replayed, replay, replay_failed, resend};
+pub use again::{Range, Replayed, make_due, replay, replay_failed, resend};
 
 use serde_json::Value;
 

@@ -89,7 +89,8 @@ pub(super) const STATEMENTS: [Statement; 8] = [
             SELECT d.organization_id || '/' || d.call_id || '/' || d.sequence || ' for ' || d.endpoint_id || ' since ' || d.due_at
             FROM webhook_deliveries d
             JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
-                AND e.paused_at IS NULL AND e.disabled_at IS NULL AND e.channel <> 'gateway'
+                AND e.paused_at IS NULL AND e.disabled_at IS NULL AND e.deleted_at IS NULL
+                AND e.channel <> 'gateway'
             WHERE d.state = 'pending' AND d.due_at < $1::timestamptz - interval '1 minute'
                 AND (d.organization_id, d.endpoint_id) NOT IN (
                     SELECT a.organization_id, a.endpoint_id FROM webhook_attempts a

@@ -4,7 +4,7 @@
 mod old;
 mod record;
 
-pub use old::{endpoints_with_old, purge};
+pub use old::{deleted_with_waiting, endpoints_with_old, give_up, purge};
 pub use record::{Attempt, Next, record, record_gone};
 
 use serde_json::Value;
@@ -78,7 +78,7 @@ pub async fn organizations_with_due(
                 ORDER BY due_at LIMIT 1
             ) oldest
             WHERE e.id <> ALL ($3) AND e.paused_at IS NULL AND e.disabled_at IS NULL
-                AND e.channel = ANY ($4)
+                AND e.deleted_at IS NULL AND e.channel = ANY ($4)
             GROUP BY e.organization_id ORDER BY min(oldest.due_at) LIMIT $2",
             now as Timestamp,
             limit,
@@ -156,7 +156,7 @@ pub async fn claim(db: &Db, scope: OrgScope, claim: Claim) -> Result<Vec<Claimed
                         FOR NO KEY UPDATE OF d SKIP LOCKED
                     ) oldest
                     WHERE e.organization_id = $1 AND e.paused_at IS NULL AND e.disabled_at IS NULL
-                        AND coalesce(places.free, $8) > 0
+                        AND e.deleted_at IS NULL AND coalesce(places.free, $8) > 0
                         AND CASE WHEN $10::uuid IS NULL THEN e.channel = ANY ($9) ELSE e.id = $10 END
                     ORDER BY oldest.due_at
                     LIMIT $5
@@ -309,6 +309,7 @@ pub async fn lag(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
                 r#"/* db::webhook_deliveries::lag */ SELECT count(*) AS "pending!",
                     min(d.due_at) FILTER (
                         WHERE d.due_at <= $1 AND e.paused_at IS NULL AND e.disabled_at IS NULL
+                            AND e.deleted_at IS NULL
                     ) AS "oldest_due: Timestamp"
                 FROM webhook_deliveries d
                 JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id

@@ -6,7 +6,10 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::{
-    db::{Db, webhook_endpoints::Disabling},
+    db::{
+        Db,
+        webhook_endpoints::{Disabling, MOST_GIVEN_UP},
+    },
     domain::{CallId, LeaseToken, OrgScope, OrganizationId, Result, Timestamp, WebhookEndpointId},
 };
 
@@ -190,7 +193,8 @@ pub async fn record(
 }
 
 /// Logs an attempt whose answer means that there is no receiver any more, and gives up its delivery
-/// and all others that wait for the same endpoint, which is disabled, which is recorded and told of.
+/// and others that wait for the same endpoint, [`MOST_GIVEN_UP`] at most, which is disabled, which is
+/// recorded and told of.
 /// First the endpoint's row is locked, as by [`crate::db::webhook_endpoints::delete`], then the
 /// deliveries'. False: it was disabled already.
 ///
@@ -217,11 +221,17 @@ pub async fn record_gone(
                     WHERE organization_id = $1 AND id = $2 AND disabled_at IS NULL
                         AND deleted_at IS NULL
                     RETURNING id
-                ), given_up AS (
+                ), waiting AS (
                     -- What is under way comes to its own end: touching it here could deadlock.
+                    SELECT ctid FROM webhook_deliveries
+                    WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
+                        AND lease IS NULL AND EXISTS (SELECT FROM disabled)
+                    ORDER BY due_at, call_id, sequence LIMIT $18
+                    FOR NO KEY UPDATE SKIP LOCKED
+                ), given_up AS (
                     UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, closed_at = $11
-                    WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM disabled)
-                        AND state = 'pending' AND lease IS NULL
+                    WHERE organization_id = $1 AND endpoint_id = $2
+                        AND ctid = ANY (ARRAY(SELECT ctid FROM waiting))
                     RETURNING 1
                 ), closed AS (
                     UPDATE webhook_deliveries
@@ -246,7 +256,8 @@ pub async fn record_gone(
                 attempt.request_headers,
                 attempt.response_headers,
                 disabling.reason,
-                Json(disabling) as _
+                Json(disabling) as _,
+                MOST_GIVEN_UP
             )
             .fetch_optional(&db.pool),
         )

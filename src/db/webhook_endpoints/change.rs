@@ -31,8 +31,7 @@ pub struct Change {
     pub enabled: Option<bool>,
 }
 
-/// Changes a receiver and returns it; `None`: there is none that may be seen. Enabling makes what
-/// waited for it due.
+/// Changes a receiver and returns it; `None`: there is none that may be seen.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// Deliveries that are given up by one statement, which may not take long.
+pub const MOST_GIVEN_UP: i64 = 10_000;
+
 /// A receiver as it is stored.
 #[derive(Clone, Debug)]
 pub struct EndpointRow {
@@ -207,8 +210,9 @@ pub async fn find(
     Ok(row.map(EndpointRow::from))
 }
 
-/// Deletes a receiver; what was to be delivered to it is given up. False: there is none that may be
-/// seen.
+/// Deletes a receiver, to which nothing is sent any more; what was to be delivered to it is given up,
+/// [`MOST_GIVEN_UP`] at once and the rest later (`webhook_deliveries::give_up`). False: there is none
+/// that may be seen.
 ///
 /// # Errors
 /// `DATABASE_UNAVAILABLE`.
@@ -229,24 +233,25 @@ pub async fn delete(
                     WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL AND channel = $5
                         AND ($3::uuid[] IS NULL OR agent_id = ANY ($3))
                     RETURNING id
-                ), held AS (
-                    -- In the order of db::webhook_deliveries::record: the two may meet.
-                    SELECT endpoint_id, call_id, sequence FROM webhook_deliveries
-                    WHERE organization_id = $1 AND endpoint_id IN (SELECT id FROM gone) AND state = 'pending'
-                    ORDER BY endpoint_id, call_id, sequence
-                    FOR NO KEY UPDATE
+                ), waiting AS (
+                    -- Waiting for one that is just being recorded could deadlock.
+                    SELECT ctid FROM webhook_deliveries
+                    WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
+                        AND EXISTS (SELECT FROM gone)
+                    ORDER BY due_at, call_id, sequence LIMIT $6
+                    FOR NO KEY UPDATE SKIP LOCKED
                 ), given_up AS (
-                    UPDATE webhook_deliveries d SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $4
-                    FROM held h
-                    WHERE d.organization_id = $1 AND d.endpoint_id = h.endpoint_id
-                        AND d.call_id = h.call_id AND d.sequence = h.sequence
+                    UPDATE webhook_deliveries SET state = 'dead', due_at = NULL, lease = NULL, closed_at = $4
+                    WHERE organization_id = $1 AND endpoint_id = $2
+                        AND ctid = ANY (ARRAY(SELECT ctid FROM waiting))
                 )
                 SELECT count(*) AS "deleted!" FROM gone"#,
                 scope.id() as OrganizationId,
                 id as WebhookEndpointId,
                 agents.as_deref(),
                 now as Timestamp,
-                visible.channel as Channel
+                visible.channel as Channel,
+                MOST_GIVEN_UP
             )
             .fetch_one(&db.pool),
         )

@@ -158,3 +158,32 @@ async fn nodes_that_remove_at_the_same_time_remove_each_row_once_and_few_at_a_ti
     other.stop().await;
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_much_waits_for_is_deleted_at_once_and_gets_nothing_more() {
+    let app = TestApp::by_hand().await;
+    let id = endpoint(&app, "/much", json!({})).await;
+    let made = count(
+        &app,
+        "WITH made AS (
+            INSERT INTO webhook_deliveries (organization_id, endpoint_id, call_id, sequence, state, due_at, created_at)
+            SELECT organization_id, id, gen_random_uuid(), 1, 'pending', created_at, created_at
+            FROM webhook_endpoints CROSS JOIN generate_series(1, 11200)
+            WHERE url LIKE '%/much'
+            RETURNING 1
+        )
+        SELECT count(*) FROM made",
+    )
+    .await;
+    assert_eq!(made, 11_200);
+    let gone = app.client.delete(&format!("{PATH}/{id}")).await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+
+    let waiting = "SELECT count(*) FROM webhook_deliveries WHERE state = 'pending'";
+    assert_eq!(count(&app, waiting).await, 1_200);
+    assert_eq!(deliver(&app).await, 0, "nothing is taken for it");
+    assert_eq!(remove(&app).await, 1_200);
+    assert_eq!(count(&app, waiting).await, 0);
+    assert!(app.receiver.received().is_empty());
+    app.stop().await;
+}

@@ -337,6 +337,32 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_the_others_are_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_and_waits_is_delivered_when_its_endpoint_is_enabled() {
+    let app = TestApp::by_hand().await;
+    let id = only_endpoint(&app, "/mended", json!({})).await;
+    ended_call(&app).await;
+    behave(&app, &json!({"status": 500, "times": 0})).await;
+    for _ in 0..3 {
+        deliver(&app).await;
+        app.advance(1000);
+    }
+    let waiting = listed(&app, &id, "?state=pending").await.len();
+    assert!(waiting > 1);
+    change(&app, &id, json!({"enabled": false})).await;
+    behave(&app, &json!({"status": 204, "times": 0})).await;
+
+    let before = at(&app, "/mended").len();
+    change(&app, &id, json!({"enabled": true})).await;
+    deliver(&app).await;
+    // One that keeps failing is tried by one delivery first.
+    deliver(&app).await;
+
+    assert_eq!(at(&app, "/mended").len() - before, waiting);
+    assert!(listed(&app, &id, "?state=pending").await.is_empty());
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_event_goes_to_its_endpoint_alone_and_shows_what_was_answered() {
     let app = TestApp::by_hand().await;
     let id = endpoint(

@@ -134,6 +134,10 @@ const FOR_ALL: &[(&str, &str)] = &[
         "which receivers have deliveries that are to be removed",
     ),
     (
+        "db::webhook_deliveries::deleted_with_waiting",
+        "which receivers were deleted before all that waited was given up",
+    ),
+    (
         "db::organization_events::organizations_with_old",
         "which organisations have events that are to be removed",
     ),
