@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn who_is_told_of_a_receiver_reads_what_to_do() {
-        let to: EmailAddress = "ada@example.com".parse().unwrap();
+        let to: EmailAddress = "person@example.com".parse().unwrap();
         let resource = "https://calls.example.com/api/v1/webhook-endpoints/1";
         let of = |replays| {
             let receiver = ReceiverDisabled {
@@ -195,10 +195,10 @@ mod tests {
 
     #[test]
     fn a_mail_says_what_to_do_and_debug_does_not_say_it() {
-        let to: EmailAddress = "ada@example.com".parse().unwrap();
+        let to: EmailAddress = "person@example.com".parse().unwrap();
         let link = "https://calls.example.com/people#reset=ohl_x";
         let mail = write(&to, Occasion::Reset { link });
-        assert_eq!(mail.to, "ada@example.com");
+        assert_eq!(mail.to, "person@example.com");
         assert!(mail.text.contains(&format!("\n{link}\n")), "{}", mail.text);
         assert_eq!(format!("{mail:?}"), "Mail(…)");
     }

@@ -189,7 +189,7 @@ mod tests {
         let mailer = Mailer::folder(PathBuf::new(), "Onhook <onhook@example.com>").unwrap();
         let at: Timestamp = "2026-11-21T09:30:00Z".parse().unwrap();
         let id = MailId(uuid::Uuid::nil());
-        let sly = mail("ada@example.com", "Hi\r\nBcc: eve@example.com");
+        let sly = mail("person@example.com", "Hi\r\nBcc: other@example.com");
         let message = mailer.message(id, &sly, at).unwrap();
         let names: Vec<String> = headers(&message)
             .iter()
@@ -199,7 +199,7 @@ mod tests {
         assert!(!names.contains(&"Bcc".to_owned()), "{names:?}");
         assert_eq!(message.envelope().to().len(), 1);
         for to in [
-            "ada@example.com\r\nBcc: eve@example.com",
+            "person@example.com\r\nBcc: other@example.com",
             "a@b.example, c@d.example",
             "",
         ] {
@@ -221,7 +221,7 @@ mod tests {
         for _ in 0..2 {
             let id = MailId(uuid::Uuid::from_u128(7));
             mailer
-                .send(id, &mail("ada@example.com", "Hi"), at)
+                .send(id, &mail("person@example.com", "Hi"), at)
                 .await
                 .unwrap();
         }
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(files.len(), 1);
         let text = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
         assert!(text.contains("Date: Sat, 21 Nov 2026 09:30:00"), "{text}");
-        assert!(text.contains("To: ada@example.com"), "{text}");
+        assert!(text.contains("To: person@example.com"), "{text}");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

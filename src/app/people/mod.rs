@@ -11,8 +11,6 @@ pub mod password;
 pub mod register;
 pub mod sessions;
 
-pub(super) use access::identify_anew;
-
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use moka::future::Cache;

@@ -55,11 +55,11 @@ mod tests {
 
     #[test]
     fn a_mail_is_shown_with_its_link() {
-        let text = "From: a@b\r\nTo: ada@example.com\r\nSubject: Confirm\r\n\r\nHello\r\n\r\n\
+        let text = "From: a@b\r\nTo: person@example.com\r\nSubject: Confirm\r\n\r\nHello\r\n\r\n\
                     http://127.0.0.1:8080/account#verify-email=ohl_x\r\n";
         let line = line(text, Path::new("1.eml"));
         assert!(
-            line.contains("Confirm") && line.contains("to ada@example.com"),
+            line.contains("Confirm") && line.contains("to person@example.com"),
             "{line}"
         );
         assert!(

@@ -75,7 +75,7 @@ async fn the_key_is_rotated_under_load_without_a_failed_request() {
         TestClient::new(&format!("http://{}", node.address), Some(&app.tenant.token))
     };
     // Programs and people, at both.
-    let (_, access) = people::signed_in(&app, &app.tenant, "ada@example.com", Role::Owner).await;
+    let (_, access) = people::signed_in(&app, &app.tenant, "person@example.com", Role::Owner).await;
     let mut clients = vec![client(&both), client(&sealing)];
     let of_people = clients
         .iter()
@@ -110,7 +110,7 @@ async fn the_key_is_rotated_under_load_without_a_failed_request() {
     let person = client(&without_old).with_token(Some(&access));
     let organizations = person.get("/api/v1/organizations").await;
     assert_eq!(organizations.status, 200, "{}", organizations.text);
-    let login = json!({"email": "ada@example.com", "password": people::PASSWORD});
+    let login = json!({"email": "person@example.com", "password": people::PASSWORD});
     let login = person.post("/api/v1/auth/login", &login).await;
     assert_eq!(login.status, 200, "{}", login.text);
     let again = resealing::reseal(&sealing.app, OrgScope::assume)

@@ -102,7 +102,7 @@ impl Running {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_restarted_through_a_rotation_of_the_key_without_a_failed_request() {
     let app = TestApp::looking_on().await;
-    let (_, person) = people::signed_in(&app, &app.tenant, "ada@example.com", Role::Owner).await;
+    let (_, person) = people::signed_in(&app, &app.tenant, "person@example.com", Role::Owner).await;
     let mut one = Running::start(&app, SECRET_KEY).await;
     let mut two = Running::start(&app, SECRET_KEY).await;
     let work = Work {
@@ -141,7 +141,7 @@ async fn nodes_are_restarted_through_a_rotation_of_the_key_without_a_failed_requ
     while let Some(worker) = workers.join_next().await {
         worker.expect("no request failed");
     }
-    let login = json!({"email": "ada@example.com", "password": people::PASSWORD});
+    let login = json!({"email": "person@example.com", "password": people::PASSWORD});
     let login = one.client.post("/api/v1/auth/login", &login).await;
     assert_eq!(login.status, 200, "{}", login.text);
     one.node.stop().await;

@@ -11,34 +11,34 @@ use crate::support::{app::TestApp, wait::wait_for};
 async fn who_registers_acts_fully_once_the_address_is_confirmed() {
     let app = TestApp::by_hand().await;
     let body = json!({
-        "email": "Ada@example.com", "password": PASSWORD, "name": "Ada",
+        "email": "Person@example.com", "password": PASSWORD, "name": "Example Person",
         "organization_name": "Example Ltd",
     });
     let reply = post(&app, "/api/v1/auth/register", body).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
 
-    let ada = bearing(
+    let person = bearing(
         &app,
-        text(&logged_in(&app, "ada@example.com").await, "access_token"),
+        text(&logged_in(&app, "person@example.com").await, "access_token"),
     );
-    let organizations = ada.get("/api/v1/organizations").await.json();
+    let organizations = person.get("/api/v1/organizations").await.json();
     let organization = &organizations["items"][0];
     assert_eq!(organization["name"], "Example Ltd");
     assert_eq!(organization["role"], "owner");
     assert!(organization["verified_at"].is_null());
     let call = "/api/v1/calls/00000000-0000-4000-8000-000000000000/terminate";
-    let refused = ada.post_nothing(call).await;
+    let refused = person.post_nothing(call).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     assert!(refused.json()["detail"].is_string(), "{}", refused.text);
     let invitation = json!({"email": "bob@example.com", "role": "viewer"});
-    let refused = ada.post("/api/v1/invitations", &invitation).await;
+    let refused = person.post("/api/v1/invitations", &invitation).await;
     assert_eq!(
         (refused.status, &refused.json()["code"]),
         (403, &json!("ACCOUNT_NOT_VERIFIED"))
     );
-    assert_eq!(ada.get("/api/v1/calls").await.status, 200);
+    assert_eq!(person.get("/api/v1/calls").await.status, 200);
 
-    let token = mailed(&app, "Ada@example.com", "verify-email").await;
+    let token = mailed(&app, "Person@example.com", "verify-email").await;
     let path = "/api/v1/auth/verify-email";
     assert_eq!(post(&app, path, json!({"token": token})).await.status, 204);
     let again = post(&app, path, json!({"token": token})).await;
@@ -46,9 +46,9 @@ async fn who_registers_acts_fully_once_the_address_is_confirmed() {
         (again.status, &again.json()["code"]),
         (400, &json!("LINK_INVALID"))
     );
-    let ask = || async { ada.post_nothing(call).await.status };
+    let ask = || async { person.post_nothing(call).await.status };
     wait_for("the account to be verified", ask, |status| *status == 404).await;
-    let made = ada.post("/api/v1/invitations", &invitation).await;
+    let made = person.post("/api/v1/invitations", &invitation).await;
     assert_eq!(made.status, 201, "{}", made.text);
     app.stop().await;
 }
@@ -126,14 +126,14 @@ async fn strangers_are_answered_the_same_bytes_whether_an_address_has_an_account
 async fn a_registration_that_nobody_confirmed_is_replaced_by_the_next_one() {
     let app = TestApp::by_hand().await;
     let body = |password: &str| {
-        json!({"email": "ada@example.com", "password": password, "name": "A",
+        json!({"email": "person@example.com", "password": password, "name": "A",
             "organization_name": "Ltd"})
     };
     post(&app, "/api/v1/auth/register", body("the squatters own")).await;
-    let squatter = login(&app, "ada@example.com", "the squatters own")
+    let squatter = login(&app, "person@example.com", "the squatters own")
         .await
         .json();
-    let old = mailed(&app, "ada@example.com", "verify-email").await;
+    let old = mailed(&app, "person@example.com", "verify-email").await;
     post(&app, "/api/v1/auth/register", body(PASSWORD)).await;
 
     let refresh = json!({"refresh_token": text(&squatter, "refresh_token")});
@@ -144,16 +144,16 @@ async fn a_registration_that_nobody_confirmed_is_replaced_by_the_next_one() {
     let verified = post(&app, "/api/v1/auth/verify-email", json!({"token": old})).await;
     assert_eq!(verified.status, 400);
     assert_eq!(
-        login(&app, "ada@example.com", "the squatters own")
+        login(&app, "person@example.com", "the squatters own")
             .await
             .status,
         401
     );
-    let ada = bearing(
+    let person = bearing(
         &app,
-        text(&logged_in(&app, "ada@example.com").await, "access_token"),
+        text(&logged_in(&app, "person@example.com").await, "access_token"),
     );
-    let organizations = ada.get("/api/v1/organizations").await.json();
+    let organizations = person.get("/api/v1/organizations").await.json();
     assert_eq!(organizations["items"].as_array().map(Vec::len), Some(1));
     app.stop().await;
 }
@@ -161,13 +161,13 @@ async fn a_registration_that_nobody_confirmed_is_replaced_by_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forgotten_password_is_set_by_mail_once_and_every_session_ends() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
-    let before = logged_in(&app, "ada@example.com").await;
-    let forgot = json!({"email": "ADA@example.com"});
+    registered(&app, "person@example.com").await;
+    let before = logged_in(&app, "person@example.com").await;
+    let forgot = json!({"email": "PERSON@example.com"});
     post(&app, "/api/v1/auth/password/forgot", forgot.clone()).await;
-    let old = mailed(&app, "ada@example.com", "reset-password").await;
+    let old = mailed(&app, "person@example.com", "reset-password").await;
     post(&app, "/api/v1/auth/password/forgot", forgot).await;
-    let token = mailed(&app, "ada@example.com", "reset-password").await;
+    let token = mailed(&app, "person@example.com", "reset-password").await;
 
     let path = "/api/v1/auth/password/reset";
     let short = post(&app, path, json!({"token": token, "password": "short"})).await;
@@ -181,9 +181,12 @@ async fn a_forgotten_password_is_set_by_mail_once_and_every_session_ends() {
     let other = json!({"token": old, "password": "staple battery horse"});
     assert_eq!(post(&app, path, other).await.status, 400);
 
-    assert_eq!(login(&app, "ada@example.com", PASSWORD).await.status, 401);
     assert_eq!(
-        login(&app, "ada@example.com", "staple battery horse")
+        login(&app, "person@example.com", PASSWORD).await.status,
+        401
+    );
+    assert_eq!(
+        login(&app, "person@example.com", "staple battery horse")
             .await
             .status,
         200
@@ -194,21 +197,21 @@ async fn a_forgotten_password_is_set_by_mail_once_and_every_session_ends() {
         401
     );
     app.node.worker.send_mails().await.expect("a round");
-    assert!(take(&app, "ada@example.com", "was changed").is_some());
+    assert!(take(&app, "person@example.com", "was changed").is_some());
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_good_for_their_time_and_purpose_alone() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     post(
         &app,
         "/api/v1/auth/password/forgot",
-        json!({"email": "ada@example.com"}),
+        json!({"email": "person@example.com"}),
     )
     .await;
-    let reset = mailed(&app, "ada@example.com", "reset-password").await;
+    let reset = mailed(&app, "person@example.com", "reset-password").await;
     let verified = post(&app, "/api/v1/auth/verify-email", json!({"token": reset})).await;
     assert_eq!(verified.status, 400);
     app.advance(3601);
@@ -224,22 +227,22 @@ async fn links_are_good_for_their_time_and_purpose_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_changed_by_who_shows_the_present_one_and_other_sessions_end() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let (here, there) = (
-        logged_in(&app, "ada@example.com").await,
-        logged_in(&app, "ada@example.com").await,
+        logged_in(&app, "person@example.com").await,
+        logged_in(&app, "person@example.com").await,
     );
-    let ada = bearing(&app, text(&here, "access_token"));
+    let person = bearing(&app, text(&here, "access_token"));
     let path = "/api/v1/auth/password/change";
     let change = |present: &str, new: &str| json!({"password": present, "new_password": new});
     for (body, status) in [
         (change("wrong horse battery", "staple battery horse"), 401),
         (change(PASSWORD, "short"), 422),
-        (change(PASSWORD, "ada@example.com"), 422),
+        (change(PASSWORD, "person@example.com"), 422),
         (change(PASSWORD, "staple battery horse"), 204),
         (change(PASSWORD, "staple battery horse"), 401),
     ] {
-        let reply = ada.post(path, &body).await;
+        let reply = person.post(path, &body).await;
         assert_eq!(reply.status, status, "{}", reply.text);
     }
     let refresh = |tokens| json!({"refresh_token": text(tokens, "refresh_token")});
@@ -262,14 +265,14 @@ async fn a_password_is_changed_by_who_shows_the_present_one_and_other_sessions_e
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_are_called_and_reached_at_becomes_no_header() {
     let app = TestApp::by_hand().await;
-    let good = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada",
+    let good = json!({"email": "person@example.com", "password": PASSWORD, "name": "Example Person",
         "organization_name": "Example"});
     for (member, sly) in [
-        ("email", "ada@example.com\r\nBcc: eve@example.com"),
-        ("email", "ada@example.com,eve@example.com"),
-        ("email", "<ada@example.com>"),
-        ("email", "ada@example.com' OR '1'='1"),
-        ("name", "Ada\r\nBcc: eve@example.com"),
+        ("email", "person@example.com\r\nBcc: other@example.com"),
+        ("email", "person@example.com,other@example.com"),
+        ("email", "<person@example.com>"),
+        ("email", "person@example.com' OR '1'='1"),
+        ("name", "Person\r\nBcc: other@example.com"),
         ("name", "A\u{202e}da"),
         ("organization_name", "Example\nSubject: x"),
     ] {

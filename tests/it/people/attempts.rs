@@ -131,8 +131,8 @@ fn forgeries(claims: &Value, first: &Key, other: &Key) -> Vec<(&'static str, Str
 #[tokio::test(flavor = "multi_thread")]
 async fn no_forged_token_is_let_in_and_all_are_refused_alike() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
-    let good = logged_in(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
+    let good = logged_in(&app, "person@example.com").await;
     let good = text(&good, "access_token");
     onhook::app::people::rotate_key(&app.app)
         .await
@@ -167,12 +167,12 @@ async fn no_forged_token_is_let_in_and_all_are_refused_alike() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_of_a_megabyte_costs_nothing() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let huge = "x".repeat(1 << 20);
     for (path, body) in [
         (
             "login",
-            json!({"email": "ada@example.com", "password": huge}),
+            json!({"email": "person@example.com", "password": huge}),
         ),
         (
             "password/reset",
@@ -180,7 +180,7 @@ async fn a_password_of_a_megabyte_costs_nothing() {
         ),
         (
             "register",
-            json!({"email": "eve@example.com", "password": huge, "name": "E", "organization_name": "E"}),
+            json!({"email": "other@example.com", "password": huge, "name": "E", "organization_name": "E"}),
         ),
     ] {
         let reply = post(&app, &format!("/api/v1/auth/{path}"), body).await;
@@ -192,12 +192,12 @@ async fn a_password_of_a_megabyte_costs_nothing() {
     }
     // What fits into a request and is longer than any password is wrong without being hashed.
     let long = "x".repeat(10_000);
-    let reply = login(&app, "ada@example.com", &long).await;
+    let reply = login(&app, "person@example.com", &long).await;
     assert_eq!(
         (reply.status, &reply.json()["code"]),
         (401, &json!("LOGIN_FAILED"))
     );
-    let body = json!({"email": "eve@example.com", "password": long, "name": "E", "organization_name": "E"});
+    let body = json!({"email": "other@example.com", "password": long, "name": "E", "organization_name": "E"});
     assert_eq!(post(&app, "/api/v1/auth/register", body).await.status, 422);
     app.stop().await;
 }
@@ -205,9 +205,9 @@ async fn a_password_of_a_megabyte_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_slowed_down_and_the_right_password_ends_it() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     registered(&app, "bob@example.com").await;
-    let guess = || login(&app, "ada@example.com", "wrong horse battery");
+    let guess = || login(&app, "person@example.com", "wrong horse battery");
     for _ in 0..10 {
         assert_eq!(guess().await.status, 401);
     }
@@ -218,10 +218,13 @@ async fn guesses_are_slowed_down_and_the_right_password_ends_it() {
     );
     assert_eq!(slowed.json()["code"], "RATE_LIMITED");
     // The right one too, or guessing would go on; other accounts are not kept waiting.
-    assert_eq!(login(&app, "ada@example.com", PASSWORD).await.status, 429);
+    assert_eq!(
+        login(&app, "person@example.com", PASSWORD).await.status,
+        429
+    );
     logged_in(&app, "bob@example.com").await;
     app.advance(60);
-    logged_in(&app, "ADA@example.com").await;
+    logged_in(&app, "PERSON@example.com").await;
     for _ in 0..10 {
         assert_eq!(guess().await.status, 401);
     }
@@ -236,7 +239,7 @@ async fn try_from(app: &TestApp, address: [u8; 4], password: &str) -> Result<(),
         request_id: "req_test".to_owned(),
     };
     let shown = Credentials {
-        email: "ada@example.com".parse().expect("an address"),
+        email: "person@example.com".parse().expect("an address"),
         password: Password::shown(password.to_owned()),
         organization_id: None,
     };
@@ -247,7 +250,7 @@ async fn try_from(app: &TestApp, address: [u8; 4], password: &str) -> Result<(),
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_does_not_use_up_what_may_be_tried_from_everywhere() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let (theirs, hers) = ([192, 0, 2, 1], [192, 0, 2, 2]);
     for at in 0..120 {
         let refused = if at < 10 {
@@ -265,8 +268,8 @@ async fn one_address_does_not_use_up_what_may_be_tried_from_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_sets_a_password_by_mail_waits_for_nobodys_guesses() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
-    let account = ["ada@example.com"];
+    registered(&app, "person@example.com").await;
+    let account = ["person@example.com"];
     let count = [(
         app.app.pepper.digest_count("login of", &account),
         throttle::LOGINS_OF_ACCOUNT,
@@ -278,21 +281,24 @@ async fn who_sets_a_password_by_mail_waits_for_nobodys_guesses() {
         .expect("a count")
         .is_none()
     {}
-    assert_eq!(login(&app, "ada@example.com", PASSWORD).await.status, 429);
-    let forgot = json!({"email": "ada@example.com"});
+    assert_eq!(
+        login(&app, "person@example.com", PASSWORD).await.status,
+        429
+    );
+    let forgot = json!({"email": "person@example.com"});
     post(&app, "/api/v1/auth/password/forgot", forgot).await;
-    let token = mailed(&app, "ada@example.com", "reset-password").await;
+    let token = mailed(&app, "person@example.com", "reset-password").await;
     let body = json!({"token": token, "password": PASSWORD});
     let reset = post(&app, "/api/v1/auth/password/reset", body).await;
     assert_eq!(reset.status, 204, "{}", reset.text);
-    logged_in(&app, "ada@example.com").await;
+    logged_in(&app, "person@example.com").await;
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_of_older_parameters_is_made_anew_at_login() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let weak = argon2::Params::new(8, 1, 1, None).expect("parameters");
     let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, weak);
     let hash = argon2::PasswordHasher::<argon2::PasswordHash>::hash_password_with_salt(
@@ -309,7 +315,7 @@ async fn a_hash_of_older_parameters_is_made_anew_at_login() {
         .expect("an update");
     let read = "SELECT password_hash FROM people";
     for _ in 0..2 {
-        logged_in(&app, "ada@example.com").await;
+        logged_in(&app, "person@example.com").await;
         let now: String = sqlx::query_scalar(read)
             .fetch_one(&mut owner)
             .await
@@ -322,12 +328,12 @@ async fn a_hash_of_older_parameters_is_made_anew_at_login() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_of_the_database_logs_nobody_in() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
-    let tokens = logged_in(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
+    let tokens = logged_in(&app, "person@example.com").await;
     post(
         &app,
         "/api/v1/auth/password/forgot",
-        json!({"email": "ada@example.com"}),
+        json!({"email": "person@example.com"}),
     )
     .await;
     let mut owner = app.database.as_owner().await;

@@ -15,7 +15,7 @@ use crate::support::{app::TestApp, client::TestClient, wait::wait_for};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_logins_at_once_are_all_answered_while_others_are_served() {
     let app = TestApp::running().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let emails: Vec<String> = (0..100).map(|n| format!("nobody{n}@example.com")).collect();
     let over = Arc::new(AtomicBool::new(false));
     let served = Arc::new(AtomicUsize::new(0));
@@ -45,21 +45,21 @@ async fn a_hundred_logins_at_once_are_all_answered_while_others_are_served() {
         assert_eq!(reply.status == 503, reply.header("retry-after").is_some());
     }
     assert!(served.load(Ordering::SeqCst) > 0);
-    logged_in(&app, "ada@example.com").await;
+    logged_in(&app, "person@example.com").await;
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_access_tokens_change_under_load_without_a_failed_request() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
+    registered(&app, "person@example.com").await;
     let other = app.node_with(&[]).await;
     let elsewhere = TestClient::new(&format!("http://{}", other.address), None);
     // Connections are made one by one: a slow machine takes its time for many at once.
     for client in [&app.client, &elsewhere.with_token(Some(&app.tenant.token))] {
         assert_eq!(client.get("/api/v1/calls").await.status, 200);
     }
-    let mut tokens = logged_in(&app, "ada@example.com").await;
+    let mut tokens = logged_in(&app, "person@example.com").await;
     // What one node signed both take, whichever heard of the key first: asked all the while.
     let (over, served) = (
         Arc::new(AtomicBool::new(false)),

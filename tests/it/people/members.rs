@@ -117,7 +117,7 @@ async fn nobody_gives_a_role_above_their_own_or_touches_who_has_one() {
         assert_eq!(role(client, &viewer_id, "owner").await, low);
         assert_eq!(role(client, &owner_id, "viewer").await, low);
         assert_eq!(remove(client, &owner_id).await, low);
-        let body = json!({"email": "eve@example.com", "role": "owner"});
+        let body = json!({"email": "other@example.com", "role": "owner"});
         let reply = client.post("/api/v1/invitations", &body).await;
         assert_eq!((reply.status, reply.json()["code"].clone()), low);
     }
@@ -219,7 +219,7 @@ async fn an_invitation_is_good_once_in_time_and_for_its_address() {
     assert_eq!(made.status, 201, "{}", made.text);
     assert!(!made.text.contains("ohl_"), "{}", made.text);
     let token = mailed(&app, "bob@example.com", "invitation").await;
-    let stolen = register("eve@example.com", &token).await;
+    let stolen = register("other@example.com", &token).await;
     assert_eq!(
         (stolen.status, &stolen.json()["code"]),
         (404, &json!("INVITATION_NOT_FOUND"))
@@ -274,12 +274,11 @@ async fn what_somebody_invited_goes_with_the_role() {
     let app = TestApp::by_hand().await;
     let (_, owner) = member(&app, &app.tenant, "owner@example.com", Role::Owner).await;
     let (admin_id, admin) = member(&app, &app.tenant, "admin@example.com", Role::Admin).await;
-    let body = json!({"email": "eve@example.com", "role": "admin"});
+    let body = json!({"email": "other@example.com", "role": "admin"});
     assert_eq!(admin.post("/api/v1/invitations", &body).await.status, 201);
-    let token = mailed(&app, "eve@example.com", "invitation").await;
+    let token = mailed(&app, "other@example.com", "invitation").await;
     assert_eq!(remove(&owner, &admin_id).await.0, 204);
-    let body =
-        json!({"email": "eve@example.com", "password": PASSWORD, "name": "E", "invitation": token});
+    let body = json!({"email": "other@example.com", "password": PASSWORD, "name": "E", "invitation": token});
     assert_eq!(post(&app, "/api/v1/auth/register", body).await.status, 404);
     // Who is removed is out everywhere within two seconds.
     let ask = || async { admin.get("/api/v1/calls").await };
@@ -294,8 +293,8 @@ async fn what_somebody_invited_goes_with_the_role() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
     let app = TestApp::by_hand().await;
-    registered(&app, "ada@example.com").await;
-    let invitation = json!({"email": "ada@example.com", "role": "viewer"});
+    registered(&app, "person@example.com").await;
+    let invitation = json!({"email": "person@example.com", "role": "viewer"});
     assert_eq!(
         app.client
             .post("/api/v1/invitations", &invitation)
@@ -303,22 +302,22 @@ async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
             .status,
         201
     );
-    let token = mailed(&app, "ada@example.com", "invitation").await;
-    registered(&app, "eve@example.com").await;
+    let token = mailed(&app, "person@example.com", "invitation").await;
+    registered(&app, "other@example.com").await;
     let eve = bearing(
         &app,
-        text(&logged_in(&app, "eve@example.com").await, "access_token"),
+        text(&logged_in(&app, "other@example.com").await, "access_token"),
     );
     let accept = json!({"token": token});
     assert_eq!(
         eve.post("/api/v1/invitations/accept", &accept).await.status,
         404
     );
-    let ada = bearing(
+    let person = bearing(
         &app,
-        text(&logged_in(&app, "ada@example.com").await, "access_token"),
+        text(&logged_in(&app, "person@example.com").await, "access_token"),
     );
-    let accepted = ada.post("/api/v1/invitations/accept", &accept).await;
+    let accepted = person.post("/api/v1/invitations/accept", &accept).await;
     assert_eq!(accepted.status, 200, "{}", accepted.text);
     let tenant = app.tenant.organization_id.to_string();
     assert_eq!(
@@ -326,7 +325,7 @@ async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
         json!({"organization_id": tenant, "role": "viewer"})
     );
 
-    let unnamed = ada.get("/api/v1/members").await;
+    let unnamed = person.get("/api/v1/members").await;
     assert_eq!(
         (unnamed.status, &unnamed.json()["code"]),
         (400, &json!("INVALID_REQUEST"))
@@ -340,19 +339,20 @@ async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
                 .await
         }
     };
-    let members = named(&ada, &tenant).await.json();
-    assert_eq!(members["items"][0]["email"], "ada@example.com");
+    let members = named(&person, &tenant).await.json();
+    assert_eq!(members["items"][0]["email"], "person@example.com");
     assert_eq!(members["items"][0]["role"], "viewer");
     // Another's organisation is an unknown one.
     let unknown = "0f0e0d0c-0b0a-4908-8706-050403020100";
-    let foreign = named(&ada, &app.stranger.organization_id.to_string()).await;
+    let foreign = named(&person, &app.stranger.organization_id.to_string()).await;
     assert_eq!(foreign.status, 404);
-    assert_eq!(bytes(&foreign), bytes(&named(&ada, unknown).await));
-    assert_eq!(bytes(&foreign), bytes(&named(&ada, "no-id").await));
+    assert_eq!(bytes(&foreign), bytes(&named(&person, unknown).await));
+    assert_eq!(bytes(&foreign), bytes(&named(&person, "no-id").await));
     // A program's token names its own; the header is for people.
     assert_eq!(named(&app.client, unknown).await.status, 200);
 
-    let body = json!({"email": "ada@example.com", "password": PASSWORD, "organization_id": tenant});
+    let body =
+        json!({"email": "person@example.com", "password": PASSWORD, "organization_id": tenant});
     let claimed = post(&app, "/api/v1/auth/login", body).await.json();
     let claimed = bearing(&app, text(&claimed, "access_token"));
     assert_eq!(claimed.get("/api/v1/members").await.status, 200);
@@ -367,7 +367,7 @@ async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
     );
 
     // Leaving needs nobody's leave.
-    let person = text(&logged_in(&app, "ada@example.com").await, "person_id").to_owned();
+    let person = text(&logged_in(&app, "person@example.com").await, "person_id").to_owned();
     let left = claimed.delete(&self::path(&person)).await;
     assert_eq!(left.status, 204, "{}", left.text);
     app.stop().await;

@@ -74,7 +74,7 @@ pub(crate) fn take_whole(app: &TestApp, to: &str, says: &str) -> Option<String> 
 /// Registers somebody with an organisation, and confirms the address.
 pub(super) async fn registered(app: &TestApp, email: &str) {
     let body = json!({
-        "email": email, "password": PASSWORD, "name": "Ada", "organization_name": "Example",
+        "email": email, "password": PASSWORD, "name": "Example Person", "organization_name": "Example",
     });
     let reply = post(app, "/api/v1/auth/register", body).await;
     assert_eq!(reply.status, 202, "{}", reply.text);

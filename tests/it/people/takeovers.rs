@@ -11,7 +11,7 @@ use crate::support::{
     wait::wait_for,
 };
 
-const EMAIL: &str = "ada@example.com";
+const EMAIL: &str = "person@example.com";
 const NEW: &str = "staple battery horse";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +26,7 @@ async fn whoever_registered_an_address_first_is_not_in_the_account_that_the_oper
 
     let new = register::ByOperator {
         email: EMAIL.parse().expect("an address"),
-        name: "Ada".to_owned(),
+        name: "Person".to_owned(),
         password: Password::shown(PASSWORD.to_owned()).expect("one"),
     };
     let scope = app.tenant.scope;
@@ -39,9 +39,9 @@ async fn whoever_registered_an_address_first_is_not_in_the_account_that_the_oper
     assert_eq!(refreshed.status, 401, "{}", refreshed.text);
     let verified = post(&app, "/api/v1/auth/verify-email", json!({"token": link})).await;
     assert_eq!(verified.status, 400, "{}", verified.text);
-    let ada = logged_in(&app, EMAIL).await;
-    let ada = bearing(&app, text(&ada, "access_token"));
-    let organizations = ada.get("/api/v1/organizations").await.json();
+    let person = logged_in(&app, EMAIL).await;
+    let person = bearing(&app, text(&person, "access_token"));
+    let organizations = person.get("/api/v1/organizations").await.json();
     let tenant = app.tenant.organization_id.to_string();
     let roles = organizations["items"].as_array().into_iter().flatten();
     let role = roles.filter(|of| of["id"] == tenant).map(|of| &of["role"]);
@@ -115,11 +115,11 @@ async fn a_session_that_begins_while_the_password_changes_is_over_with_it() {
     assert_eq!(verified.status, 204, "{}", verified.text);
 
     let here = logged_in(&app, EMAIL).await;
-    let ada = bearing(&app, text(&here, "access_token"));
+    let person = bearing(&app, text(&here, "access_token"));
     let path = "/api/v1/auth/password/change";
     let body = json!({"password": PASSWORD, "new_password": NEW});
     let statement = "db::people::change_password";
-    let changed = meanwhile_logged_in(&app, &ada, path, &body, statement).await;
+    let changed = meanwhile_logged_in(&app, &person, path, &body, statement).await;
     // The one that changed it.
     assert_eq!((changed.status, sessions(&app).await), (204, 1));
     let refresh = json!({"refresh_token": text(&here, "refresh_token")});

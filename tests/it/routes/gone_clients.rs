@@ -53,9 +53,9 @@ async fn waits(app: &TestApp) -> bool {
 }
 
 async fn acts(app: &TestApp) -> Vec<Act> {
-    let email = "ada@example.com";
-    let (_, ada) = people::signed_in(app, &app.tenant, email, Role::Owner).await;
-    let mine = app.client.with_token(Some(&ada));
+    let email = "person@example.com";
+    let (_, person) = people::signed_in(app, &app.tenant, email, Role::Owner).await;
+    let mine = app.client.with_token(Some(&person));
     people::signed_in(app, &app.tenant, email, Role::Owner).await;
     let sessions = mine.get("/api/v1/sessions").await.json();
     let other = sessions["items"][1]["id"].as_str().expect("a session");
@@ -73,7 +73,7 @@ async fn acts(app: &TestApp) -> Vec<Act> {
     };
     vec![
         Act {
-            token: ada,
+            token: person,
             ..of_tenant(
                 "DELETE",
                 format!("/api/v1/sessions/{other}"),

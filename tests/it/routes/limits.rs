@@ -264,9 +264,7 @@ async fn the_default_limit_is_the_nodes_and_holds_when_many_share_the_lock() {
         "CREATE FUNCTION pg_temp.copy() RETURNS void LANGUAGE sql AS $$
             SELECT create_call(c.organization_id, to_jsonb(c) || jsonb_build_object(
                 'id', gen_random_uuid(), 'provider_call_id', 'CA' || n), jsonb_build_object(
-                'at', now(), 'facts', '[]'::jsonb, 'drop_jobs', false, 'jobs', '[]'::jsonb) ||
-                '{\"finish_job\": null, \"run_job_again\": null, \"attempt\": null, \"usage\": null,
-                \"receipt\": null, \"audit\": null, \"idempotency\": null}')
+                'at', now()))
             FROM (SELECT * FROM calls LIMIT 1) c, generate_series(1, 395) n
         $$; SELECT pg_temp.copy()",
     )

@@ -54,7 +54,7 @@ async fn send(app: &TestApp, operation: &Operation, names: &Names, body: &str) -
 #[tokio::test(flavor = "multi_thread")]
 async fn what_shows_a_token_or_a_secret_is_not_stored_nor_is_it_when_it_is_shown_again() {
     let app = TestApp::running().await;
-    let email = "ada@example.com";
+    let email = "person@example.com";
     people::signed_in(&app, &app.tenant, email, Role::Owner).await;
     let login = json!({"email": email, "password": people::PASSWORD});
     let nobody = app.client.with_token(None);

@@ -86,7 +86,7 @@ async fn logins_are_slowed_down_for_the_client_and_not_for_its_proxy() {
     let node = behind_a_proxy(&app).await;
     let (behind, beside) = (client(&node, None), client(&app.node, None));
     let guess = async |client: &TestClient, said: &str| {
-        let shown = json!({"email": "ada@example.com", "password": "wrong horse battery"});
+        let shown = json!({"email": "person@example.com", "password": "wrong horse battery"});
         relayed(client, "/api/v1/auth/login", said, Some(&shown)).await
     };
     for number in 0..10 {
@@ -116,10 +116,10 @@ async fn guesses_at_one_account_from_many_addresses_are_slowed_down_together() {
     };
     for number in 0..100 {
         let said = format!("203.0.113.{}", number % 20);
-        let reply = guess("ada@example.com", said).await;
+        let reply = guess("person@example.com", said).await;
         assert_eq!(reply.status, 401, "{number}: {}", reply.text);
     }
-    let slowed = guess("ada@example.com", "198.51.100.7".to_owned()).await;
+    let slowed = guess("person@example.com", "198.51.100.7".to_owned()).await;
     assert_eq!(
         (slowed.status, slowed.header("retry-after")),
         (429, Some("60"))

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(in crate::http) struct ForgotPassword {
     /// ASCII, at most 254 characters.
-    #[schema(example = "ada@example.com")]
+    #[schema(example = "person@example.com")]
     email: String,
 }
 
@@ -36,7 +36,7 @@ impl Members for ForgotPassword {
 /// The answer is the same whether the address has an account or not.
 #[utoipa::path(
     post, path = "/api/v1/auth/password/forgot", tag = "People", operation_id = "forgot_password",
-    request_body(content = ForgotPassword, example = json!({"email": "ada@example.com"})),
+    request_body(content = ForgotPassword, example = json!({"email": "person@example.com"})),
     responses(
         (status = 202, description = "A mail tells how to go on", body = MailSent),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(in crate::http) struct Login {
     /// ASCII, at most 254 characters.
-    #[schema(example = "ada@example.com")]
+    #[schema(example = "person@example.com")]
     email: String,
     /// As it was chosen.
     #[schema(format = Password)]
@@ -41,7 +41,7 @@ impl Members for Login {
 /// Ten tries of an account from one address, then one a minute. The access token is good for 15 minutes; the refresh token is good once.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "People", operation_id = "login",
-    request_body(content = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"})),
+    request_body(content = Login, example = json!({"email": "person@example.com", "password": "correct horse battery"})),
     responses(
         (status = 200, description = "Logged in", body = TokensView<'static>, headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "`INVALID_REQUEST`", body = Problem, content_type = "application/problem+json"),

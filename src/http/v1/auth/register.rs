@@ -26,12 +26,12 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(in crate::http) struct Register {
     /// ASCII, at most 254 characters.
-    #[schema(example = "ada@example.com")]
+    #[schema(example = "person@example.com")]
     email: String,
     /// 12 characters at least, 256 bytes at most; anything else goes.
     #[schema(format = Password)]
     password: String,
-    #[schema(example = "Ada Lovelace")]
+    #[schema(example = "Example Person")]
     name: String,
     /// Of the organisation that is founded, with you as its owner.
     #[schema(example = "Example Ltd")]
@@ -56,7 +56,7 @@ impl Members for Register {
 /// With an `invitation`, which came by mail, the address is confirmed already and the answer is 201.
 #[utoipa::path(
     post, path = "/api/v1/auth/register", tag = "People", operation_id = "register",
-    request_body(content = Register, example = json!({"email": "ada@example.com", "password": "correct horse battery", "name": "Ada Lovelace", "organization_name": "Example Ltd"})),
+    request_body(content = Register, example = json!({"email": "person@example.com", "password": "correct horse battery", "name": "Example Person", "organization_name": "Example Ltd"})),
     responses(
         (status = 202, description = "A mail tells how to go on", body = MailSent),
         (status = 201, description = "Registered by an invitation", body = MailSent),

@@ -22,7 +22,7 @@ const ROUTE: &str = "POST /api/v1/invitations";
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(in crate::http) struct CreateInvitation {
     /// ASCII, at most 254 characters.
-    #[schema(example = "ada@example.com")]
+    #[schema(example = "person@example.com")]
     email: String,
     /// Not above your own.
     role: Role,
