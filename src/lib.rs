@@ -19,6 +19,8 @@
 //! | what becomes of a dial whose answer was lost | `jobs/kinds/dial_call.rs` |
 //! | how due webhooks are taken, and how one is sent | `jobs/deliveries.rs`, `jobs/kinds/deliver_webhook.rs` |
 //! | how much of a node one receiver may take, and when it is left alone | `jobs/endpoints.rs` |
+//! | how a receiver is disabled by itself, and who is told | `app/webhook_endpoints/disable.rs` |
+//! | what is removed when it is old | `jobs/retention.rs`, `jobs/worker.rs` (attempts, keys) |
 //! | what the owner of a webhook endpoint can do | `app/webhook_endpoints/` |
 //! | what was sent, and sending it again | `db/delivery_log.rs`, `app/webhook_endpoints/replay.rs` |
 //! | the types of events, and their examples | `domain/webhook/event.rs`, `http/webhook_catalogue.rs` |
