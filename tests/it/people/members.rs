@@ -290,19 +290,19 @@ async fn what_somebody_invited_goes_with_the_role() {
     app.stop().await;
 }
 
+/// The tenant invites somebody as a viewer; the secret in the mail.
+async fn invited(app: &TestApp, email: &str) -> String {
+    let invitation = json!({"email": email, "role": "viewer"});
+    let reply = app.client.post("/api/v1/invitations", &invitation).await;
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    mailed(app, email, "invitation").await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_belongs_to_several_organizations_names_the_one_that_is_meant() {
     let app = TestApp::by_hand().await;
     registered(&app, "person@example.com").await;
-    let invitation = json!({"email": "person@example.com", "role": "viewer"});
-    assert_eq!(
-        app.client
-            .post("/api/v1/invitations", &invitation)
-            .await
-            .status,
-        201
-    );
-    let token = mailed(&app, "person@example.com", "invitation").await;
+    let token = invited(&app, "person@example.com").await;
     registered(&app, "other@example.com").await;
     let eve = bearing(
         &app,
