@@ -35,7 +35,7 @@ const PILE_UP: Duration = Duration::from_secs(2);
 /// Each of the clients uses up a call in the 5 s that it waits for the answer.
 const CALLS: usize = PENDING * 12;
 
-/// Ten times the connections that requests have.
+/// Twenty times the connections that requests have.
 const OVERLOAD: usize = 160;
 
 /// What a hang-up takes then.
@@ -46,7 +46,7 @@ pub(crate) async fn measure(stand: &Stand, times: Times, report: &mut Report) ->
     let server = &stand.server;
     say("  others, while one account's provider hangs");
     one_hangs(stand, server, times, report).await?;
-    say("  ten times as many clients as connections");
+    say("  twenty times as many clients as connections");
     overload(stand, times, report).await?;
     logins::measure(stand, times, report).await
 }

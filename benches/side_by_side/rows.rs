@@ -217,7 +217,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "10.late",
-        "160 clients on 16 connections: answers later than D + 1 s",
+        "160 clients on 8 connections: answers later than D + 1 s",
         "",
         AtMost(0.0),
     ),

@@ -9,12 +9,12 @@ pub const VARIABLES: [(&str, Option<&str>, &str); 28] = [
     ),
     (
         "ONHOOK_DATABASE_REQUEST_CONNECTIONS",
-        Some("16"),
+        Some("8"),
         "connections for requests, 1–1000",
     ),
     (
         "ONHOOK_DATABASE_WORKER_CONNECTIONS",
-        Some("16"),
+        Some("8"),
         "connections for jobs and deliveries, 1–1000",
     ),
     (
