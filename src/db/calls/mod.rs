@@ -1,4 +1,4 @@
-//! Calls: recorded by [`create`], found by [`find`], changed by [`apply`] and by nothing else.
+//! Calls: recorded by [`create`], found by [`find`], changed by [`apply()`] and by nothing else.
 
 mod apply;
 mod compared;
