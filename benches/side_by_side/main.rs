@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if role.is_none() && !has("--bench") {
         say(
-            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation] [--logins] [--deliveries]",
+            "This is a benchmark: cargo bench --bench side_by_side [-- --quick] [--ends] [--protection] [--providers] [--isolation] [--logins] [--statements] [--deliveries]",
         );
         return ExitCode::SUCCESS;
     }
@@ -124,6 +124,7 @@ fn main() -> ExitCode {
                     ("--providers", Only::Providers),
                     ("--isolation", Only::Isolation),
                     ("--logins", Only::Logins),
+                    ("--statements", Only::Statements),
                 ];
                 let asked = parts.into_iter().find(|(flag, _)| has(flag));
                 plan.times.only = asked.map(|(_, part)| part);

@@ -40,6 +40,8 @@ type Counts = BTreeMap<String, f64>;
 /// Counts; nothing else may run meanwhile.
 pub(crate) async fn count(stand: &Stand) -> Result<Counted> {
     let server = stand.whole().await?;
+    // What earlier samples left to be delivered is not these requests'.
+    ends::delivered(stand).await?;
     reset(stand).await?;
     tokio::time::sleep(IDLE).await;
     let idle = read(stand).await?;
